@@ -1,0 +1,33 @@
+# Each recipe is a script or a plain cargo command, so that none of them needs `just`.
+
+# Shows the recipes.
+default:
+    @just --list
+
+# Installs Debian's packages that the tests need.
+setup:
+    tools/setup.sh
+
+# Format, lints, protos, documentation.
+lint:
+    tools/lint.sh
+
+# Everything: set-up, lints and all tests on both databases.
+test *ARGS:
+    tools/test.sh {{ARGS}}
+
+# One scenario or module of the integration tests, such as `just it keys::`.
+it *ARGS:
+    cargo test --test it -- {{ARGS}}
+
+# Licences, banned crates and sources; needs `cargo-deny`.
+deny:
+    cargo deny check bans licenses sources
+
+# A working Doorward on this machine, with telemetry printed instead of forwarded.
+dev:
+    cargo run -- dev
+
+# Measurements against their floors.
+bench:
+    cargo bench

@@ -1,0 +1,10 @@
+DROP TABLE instance;
+DROP TABLE changes;
+DROP TABLE change_head;
+DROP TABLE audit_events;
+DROP TABLE requests;
+DROP TABLE api_key_uses;
+DROP TABLE api_keys;
+DROP TABLE members;
+DROP TABLE users;
+DROP TABLE tenants;

@@ -1,0 +1,66 @@
+//! Who makes a call.
+
+use super::Verified;
+use crate::domain::audit::Actor;
+use crate::domain::keys::Environment;
+use crate::domain::{Correlation, Permission, Refusal, TenantId, UserId};
+use std::net::IpAddr;
+
+/// A caller whose credential was accepted.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who, and what they may.
+    pub verified: Verified,
+    /// The tenant whose credential it is, if the caller acts for another.
+    pub home: Option<TenantId>,
+    /// The request's correlation id.
+    pub correlation: Correlation,
+    /// The address that the request came from.
+    pub address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// The tenant that the call is for.
+    pub fn tenant(&self) -> TenantId {
+        self.verified.principal.tenant
+    }
+
+    /// The person, if it is one.
+    pub fn user(&self) -> Option<UserId> {
+        self.verified.principal.user
+    }
+
+    /// Whether the call may do this.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.verified.permissions.has(permission)
+    }
+
+    /// Refuses unless the call may do this.
+    pub fn must(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.may(permission) { Ok(()) } else { Err(Refusal::lacks(permission)) }
+    }
+
+    /// Whether the call may touch something of that environment. A test
+    /// credential reaches nothing live.
+    pub fn reaches(&self, environment: Environment) -> bool {
+        self.verified.environment == Environment::Live || environment == Environment::Test
+    }
+
+    /// The name under which the caller's doings are kept.
+    pub fn name(&self) -> String {
+        match self.user() {
+            Some(user) => user.to_string(),
+            None => self.verified.key.to_string(),
+        }
+    }
+
+    /// The caller, for the audit log.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            id: self.name(),
+            credential: Some(self.verified.key.to_string()),
+            address: self.address,
+            correlation: self.correlation.to_string(),
+        }
+    }
+}

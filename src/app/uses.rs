@@ -1,0 +1,15 @@
+//! When keys were last used.
+
+use super::App;
+use crate::domain::{Failure, Timestamp};
+
+/// Writes down every key that was accepted since `since`, and gives the time
+/// to go on from. At most the time between two calls is lost in a crash.
+pub async fn flush_uses(app: &App, since: Timestamp) -> Result<Timestamp, Failure> {
+    let now = app.clock.now();
+    let uses = app.replica.view.used_since(since);
+    let store = app.store.clone();
+    let writing = async move { crate::store::keys::keys_used(&store, uses).await };
+    app.store.detached(writing).await?;
+    Ok(now)
+}

@@ -1,0 +1,37 @@
+//! The composition root: from settings to a running server.
+
+mod ambient;
+mod bootstrap;
+mod deferred;
+mod dev;
+mod listener;
+mod log;
+mod server;
+mod stack;
+mod tls;
+
+pub use ambient::{OsEntropy, SystemClock};
+pub use bootstrap::bootstrap;
+pub use deferred::Deferred;
+pub use dev::{Dev, OWNER, dev};
+pub use listener::{Limits, Port};
+pub use log::start as start_log;
+pub use server::{Addresses, Server};
+pub use stack::{Parts, parts};
+
+use crate::config::Settings;
+use crate::store::Store;
+
+/// Brings the database to this version's schema; gives how many steps it took.
+pub async fn migrate(settings: &Settings) -> anyhow::Result<usize> {
+    Ok(Store::new(&settings.database)?.migrate().await?)
+}
+
+/// Serves until the process is told to stop.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let server = Server::start(settings).await?;
+    let at = server.addresses();
+    tracing::info!(api = %at.api, ops = %at.ops, otlp.grpc = ?at.otlp_grpc, otlp.http = ?at.otlp_http, "ready");
+    server.run_until_told().await;
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! A running server: its ports, its tasks, and its end.
+
+use super::ambient::{OsEntropy, SystemClock};
+use super::listener::{Limits, Port};
+use super::stack::{self, Parts, Stack};
+use super::tls;
+use crate::app::{App, flush_uses};
+use crate::config::Settings;
+use crate::domain::{Clock, Entropy};
+use crate::http as rest;
+use crate::otlp;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic_health::server::HealthReporter;
+use tower::Service;
+
+/// How often uses of keys are written down.
+const FLUSH: Duration = Duration::from_secs(15);
+
+/// How often readiness is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Where a server listens, ports filled in.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// gRPC and REST.
+    pub api: SocketAddr,
+    /// Health, readiness, metrics.
+    pub ops: SocketAddr,
+    /// OTLP over gRPC, if served.
+    pub otlp_grpc: Option<SocketAddr>,
+    /// OTLP over HTTP, if served.
+    pub otlp_http: Option<SocketAddr>,
+}
+
+/// A running server.
+pub struct Server {
+    parts: Parts,
+    addresses: Addresses,
+    /// Stops the API and OTLP ports.
+    stop: CancellationToken,
+    /// Stops what has to outlive them: the probes.
+    stop_last: CancellationToken,
+    ports: TaskTracker,
+    probes: TaskTracker,
+    reporter: HealthReporter,
+}
+
+impl Server {
+    /// Starts everything: the database first, then the ports.
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        stack::every_method_has_a_policy()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let parts = stack::parts(&settings, clock, entropy).await?;
+        Self::open(settings, parts).await
+    }
+
+    /// Opens the ports over parts that are there.
+    pub async fn open(settings: Settings, parts: Parts) -> anyhow::Result<Self> {
+        let acceptor =
+            settings.tls.files().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
+        let limits = Limits {
+            connections: settings.api.max_connections,
+            streams: settings.api.max_streams,
+            header_bytes: settings.api.max_header_bytes,
+            drain: Duration::from_millis(settings.api.drain_ms),
+        };
+        let bind = |address| Port::bind(address, acceptor.clone(), limits, parts.metrics.connections.clone());
+        let (stop, ports) = (CancellationToken::new(), TaskTracker::new());
+        let (stop_last, probes) = (CancellationToken::new(), TaskTracker::new());
+
+        let (reporter, health) = stack::health();
+        let grpc = parts.stack(settings.api.reflection, health, |routes| routes)?;
+        let api = bind(settings.api.listen).await?;
+        let api_at = api.listener.local_addr()?;
+        let service = ApiService::new(grpc, &settings, &parts)?;
+        ports.spawn(api.serve(service, stop.clone()));
+
+        let ops = Port::bind(settings.ops.listen, None, limits, parts.metrics.connections.clone()).await?;
+        let ops_at = ops.listener.local_addr()?;
+        probes.spawn(ops.serve(probes_service(&parts), stop_last.clone()));
+
+        let (mut otlp_grpc, mut otlp_http) = (None, None);
+        if settings.otlp.is_on() {
+            let gate: Arc<dyn otlp::Gate> = Arc::clone(&parts.guard) as _;
+            let metrics = Arc::clone(&parts.metrics);
+            let gateway =
+                Arc::new(otlp::Gateway::new(&settings.otlp, gate, metrics, Arc::new(otlp::sink::Stdout))?);
+            if let Some(address) = settings.otlp.grpc_listen.0 {
+                let port = bind(address).await?;
+                otlp_grpc = Some(port.listener.local_addr()?);
+                ports.spawn(port.serve(otlp::GrpcService::new(Arc::clone(&gateway)), stop.clone()));
+            }
+            if let Some(address) = settings.otlp.http_listen.0 {
+                let port = bind(address).await?;
+                otlp_http = Some(port.listener.local_addr()?);
+                ports.spawn(port.serve(otlp::HttpService::new(gateway), stop.clone()));
+            }
+        }
+        let addresses = Addresses { api: api_at, ops: ops_at, otlp_grpc, otlp_http };
+        stack::report(&reporter, true).await;
+        let server = Self { parts, addresses, stop, stop_last, ports, probes, reporter };
+        server.spawn_keepers();
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Serves until SIGTERM or SIGINT, then ends in order.
+    pub async fn run_until_told(self) {
+        told_to_stop().await;
+        tracing::info!("stopping: new calls are refused, open ones may end");
+        self.stop().await;
+        tracing::info!("stopped");
+    }
+
+    /// Ends in order: say so, stop taking calls, let open ones end, write down
+    /// what is in memory only.
+    pub async fn stop(self) {
+        stack::report(&self.reporter, false).await;
+        self.stop.cancel();
+        self.ports.close();
+        self.ports.wait().await;
+        if let Err(error) = flush_uses(&self.parts.app, crate::domain::Timestamp::from_micros(0)).await {
+            tracing::warn!(%error, "the last uses of keys were not written down");
+        }
+        self.parts.app.store.close().await;
+        self.stop_last.cancel();
+        self.probes.close();
+        self.probes.wait().await;
+    }
+
+    fn spawn_keepers(&self) {
+        let stop = self.stop.clone();
+        let app = Arc::clone(&self.parts.app);
+        self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_uses(Arc::clone(&app))));
+        let (metrics, reporter) = (Arc::clone(&self.parts.metrics), self.reporter.clone());
+        self.ports.spawn(stop.run_until_cancelled_owned(async move {
+            let mut serving = true;
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let at = app.clock.moment();
+                metrics.view_keys.set(i64::try_from(app.replica.view.len()).unwrap_or(i64::MAX));
+                metrics
+                    .view_applied
+                    .set(i64::try_from(app.replica.view.applied().number()).unwrap_or(i64::MAX));
+                let remaining = app.replica.remaining(at.monotonic).as_millis();
+                metrics.lease_remaining.set(i64::try_from(remaining).unwrap_or(i64::MAX));
+                let fresh = app.verifier.is_ready(at);
+                if fresh != serving {
+                    serving = fresh;
+                    stack::report(&reporter, serving).await;
+                }
+            }
+        }));
+    }
+}
+
+async fn keep_uses(app: Arc<App>) {
+    let mut since = app.clock.now();
+    loop {
+        tokio::time::sleep(FLUSH).await;
+        match flush_uses(&app, since).await {
+            Ok(now) => since = now,
+            Err(error) => tracing::warn!(%error, "uses of keys were not written down; trying again"),
+        }
+    }
+}
+
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+fn probes_service(
+    parts: &Parts,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<http_body_util::Full<bytes::Bytes>>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
++ Send
++ Sync
++ 'static {
+    let (app, metrics) = (Arc::clone(&parts.app), Arc::clone(&parts.metrics));
+    let readiness = move || {
+        let fresh = app.verifier.is_ready(app.clock.moment());
+        if fresh { Vec::new() } else { vec!["the database does not answer".to_owned()] }
+    };
+    let probes = rest::Probes::new(readiness, move || metrics.text());
+    tower::service_fn(move |request: Request<Incoming>| std::future::ready(Ok(probes.answer(&request))))
+}
+
+/// gRPC and REST on one port.
+#[derive(Clone)]
+struct ApiService {
+    grpc: Stack,
+    rest: rest::Transcoder<Stack>,
+}
+
+impl ApiService {
+    fn new(grpc: Stack, settings: &Settings, parts: &Parts) -> anyhow::Result<Self> {
+        let clock = Arc::clone(&parts.app.clock);
+        let rest = rest::Transcoder::new(grpc.clone(), settings.http.clone(), clock, &*parts.app.entropy)?;
+        Ok(Self { grpc, rest })
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl Service<Request<Incoming>> for ApiService {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Answering {
+        match rest::surface(&request) {
+            rest::Surface::Grpc => Box::pin(self.grpc.call(request)),
+            rest::Surface::Http => Box::pin(self.rest.call(request)),
+        }
+    }
+}

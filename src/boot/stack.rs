@@ -1,0 +1,146 @@
+//! What stands on what: the app over the store and the view, the guard over
+//! the app's verifier, the gRPC services behind the guard.
+
+use crate::app::{App, Verifier};
+use crate::config::Settings;
+use crate::domain::{Clock, Entropy};
+use crate::grpc::{Authn, Checks, Keys, MAX_REQUEST, Tenancy, WithChecks};
+use crate::guard::{Guard, GuardLayer, Guarded};
+use crate::pb;
+use crate::pb::v1::authn_service_server::AuthnServiceServer;
+use crate::pb::v1::keys_service_server::KeysServiceServer;
+use crate::pb::v1::tenancy_service_server::TenancyServiceServer;
+use crate::replica::{Following, Replica};
+use crate::secret::{Forms, Pepper};
+use crate::store::Store;
+use crate::store::instance::instance_value;
+use crate::telemetry::Metrics;
+use std::sync::Arc;
+use tonic::service::Routes;
+use tonic_health::server::HealthReporter;
+use tower::Layer;
+use zeroize::Zeroizing;
+
+/// The parts of a running Doorward.
+pub struct Parts {
+    /// The use cases.
+    pub app: Arc<App>,
+    /// What stands before every handler.
+    pub guard: Arc<Guard>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Keeps the view in step for as long as it lives.
+    pub following: Following,
+}
+
+/// The whole gRPC stack, guard first.
+pub type Stack = Guarded<WithChecks<Routes>>;
+
+/// Connects, migrates, loads the view and puts the parts together.
+pub async fn parts(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<Parts> {
+    let store = Store::new(&settings.database)?;
+    let migrated = store.migrate().await?;
+    if migrated > 0 {
+        tracing::info!(steps = migrated, "the database was brought up to date");
+    }
+    let pepper = pepper(settings, &store, &*entropy).await?;
+    let forms = Arc::new(Forms::new(settings.keys.profiles.clone()));
+    let (replica, following) = Replica::start(&store, Arc::clone(&clock), settings.coherence).await?;
+    let limit = settings.limits.default_per_minute;
+    let verifier = Arc::new(Verifier::new(Arc::clone(&replica), Arc::clone(&forms), pepper.clone(), limit));
+    let metrics = Arc::new(Metrics::new()?);
+    let guard = Guard::new(
+        Arc::clone(&verifier),
+        Arc::clone(&clock),
+        &*entropy,
+        Arc::clone(&metrics),
+        &settings.proxies,
+    );
+    let app = App { store, replica, verifier, forms, pepper, clock, entropy };
+    Ok(Parts { app: Arc::new(app), guard: Arc::new(guard), metrics, following })
+}
+
+/// The configured pepper, or the instance's own.
+async fn pepper(settings: &Settings, store: &Store, entropy: &dyn Entropy) -> anyhow::Result<Pepper> {
+    let bytes = if let Some(configured) = &settings.keys.pepper {
+        Zeroizing::new(configured.bytes().to_vec())
+    } else {
+        let mut fresh = Zeroizing::new(vec![0; Pepper::MIN]);
+        entropy.fill(&mut fresh);
+        Zeroizing::new(instance_value(store, "pepper", &fresh).await?)
+    };
+    if settings.keys.pepper.is_none() && settings.keys.profiles.iter().any(|profile| profile.check == 0) {
+        tracing::warn!(
+            "keys can be imported, but the pepper over their digests lies in the same database; set keys.pepper"
+        );
+    }
+    Pepper::new(bytes).ok_or_else(|| anyhow::anyhow!("the pepper is too short"))
+}
+
+impl Parts {
+    /// The gRPC services behind the guard. `more` are routes besides Doorward's own.
+    pub fn stack(
+        &self,
+        reflection: bool,
+        health: Routes,
+        more: impl FnOnce(Routes) -> Routes,
+    ) -> anyhow::Result<Stack> {
+        let checks = Checks::new(Arc::clone(&self.app));
+        let authn =
+            AuthnServiceServer::new(Authn::new(checks.clone())).max_decoding_message_size(MAX_REQUEST);
+        let keys =
+            KeysServiceServer::new(Keys::new(Arc::clone(&self.app))).max_decoding_message_size(MAX_REQUEST);
+        let tenancy = TenancyServiceServer::new(Tenancy::new(Arc::clone(&self.app)))
+            .max_decoding_message_size(MAX_REQUEST);
+        let mut routes = more(health.add_service(authn).add_service(keys).add_service(tenancy));
+        if reflection {
+            let builder = || {
+                tonic_reflection::server::Builder::configure()
+                    .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+                    .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            };
+            routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
+        }
+        let rest = WithChecks::new(checks, routes.prepare());
+        Ok(GuardLayer::new(Arc::clone(&self.guard)).layer(rest))
+    }
+}
+
+/// The health service, and the handle that sets what it says.
+pub fn health() -> (HealthReporter, Routes) {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    (reporter, Routes::new(service))
+}
+
+/// Says of every service whether it serves.
+pub async fn report(reporter: &HealthReporter, serving: bool) {
+    let status =
+        if serving { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+    for service in ["", "doorward.v1.AuthnService", "doorward.v1.KeysService", "doorward.v1.TenancyService"] {
+        reporter.set_service_status(service, status).await;
+    }
+}
+
+/// Every method that the descriptors name has a policy, or nothing is served.
+pub fn every_method_has_a_policy() -> anyhow::Result<()> {
+    let pool = prost_reflect::DescriptorPool::decode(pb::DESCRIPTORS)?;
+    for service in pool.services().filter(|service| service.full_name().starts_with("doorward.")) {
+        for method in service.methods() {
+            let path = format!("/{}/{}", service.full_name(), method.name());
+            anyhow::ensure!(crate::guard::Policy::of(&path).is_some(), "{path} has no policy");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_method_has_a_policy() {
+        super::every_method_has_a_policy().unwrap();
+    }
+}

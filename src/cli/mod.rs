@@ -1,0 +1,141 @@
+//! The command line: client verbs, which speak gRPC to a server, and server
+//! verbs, which are one.
+//!
+//! A client verb is a file named after its noun. It turns its options into a
+//! request, makes the call through [`session`], and hands the answer to
+//! [`output`]; whatever goes wrong is a [`failure`], with a hint and an exit code.
+
+pub mod completions;
+pub mod failure;
+pub mod keys;
+pub mod output;
+pub mod paging;
+pub mod repeat;
+pub mod server;
+pub mod session;
+pub mod table;
+pub mod tenants;
+mod told;
+pub mod values;
+pub mod whoami;
+
+use clap::{Args, Parser, Subcommand};
+use failure::Failure;
+use output::{Format, Output};
+use session::{Session, World};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const AFTER_HELP: &str = "\
+Credential (client verbs):
+  DOORWARD_API_KEY       the key, or
+  DOORWARD_API_KEY_FILE  a file that holds it; a key is never given as an argument
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 64 bad configuration
+
+Examples:
+  doorward dev                               a server on this machine, with a tenant and keys
+  doorward whoami                            who the key in DOORWARD_API_KEY stands for
+  doorward key create ci --scope keys.read   a key that may only read keys
+  doorward key list --output json | jq -r '.api_keys[].id'";
+
+/// Identity for services: who is this, for which tenant, and may they?
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, after_help = AFTER_HELP, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Options of every client verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every client verb.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Client options")]
+pub struct Global {
+    /// Server: https://host:port, http://host:port, or host:port (https unless on this machine)
+    #[arg(
+        long,
+        global = true,
+        env = "DOORWARD_ADDRESS",
+        default_value = "http://127.0.0.1:7400",
+        value_name = "ADDRESS"
+    )]
+    pub address: String,
+    /// How answers are written
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// Tenant to act for, by id or slug, if the key may act for several
+    #[arg(long, global = true, env = "DOORWARD_TENANT", value_name = "TENANT")]
+    pub tenant: Option<String>,
+    /// How long a call may take, retries included, such as 10s or 1m
+    #[arg(long, global = true, env = "DOORWARD_TIMEOUT", default_value = "10s", value_parser = values::timeout, value_name = "DURATION")]
+    pub timeout: Duration,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show who the credential stands for and what it may do
+    #[command(after_help = whoami::AFTER_HELP)]
+    Whoami,
+    /// Make, list, change, rotate, revoke and import API keys
+    #[command(subcommand)]
+    Key(keys::KeyVerb),
+    /// Make and manage tenants, their members and their networks
+    #[command(subcommand)]
+    Tenant(tenants::TenantVerb),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Verbs that are the server.
+    #[command(flatten)]
+    Server(server::ServerVerb),
+}
+
+/// Runs a parsed command line and gives the process's exit code.
+pub async fn run(cli: Cli) -> ExitCode {
+    let environment = |name: &str| std::env::var_os(name);
+    let plain = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let mut world = World {
+        output: Output::stdio(cli.global.output, plain),
+        environment: Box::new(environment),
+        input: Box::new(std::io::stdin()),
+        now: present(),
+    };
+    let done = match cli.command {
+        Command::Server(verb) => match server::run(verb).await {
+            Ok(code) => return code,
+            Err(cause) => Err(Failure::Local(format!("{cause:#}"))),
+        },
+        client @ (Command::Whoami | Command::Key(_) | Command::Tenant(_) | Command::Completions(_)) => {
+            execute(client, &cli.global, &mut world).await
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(&mut world.output);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where a client verb reads the clock")]
+fn present() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+async fn execute(command: Command, global: &Global, world: &mut World) -> Result<(), Failure> {
+    match command {
+        Command::Completions(args) => completions::run(&args, &mut world.output),
+        Command::Whoami => whoami::run(Session::open(global, world).await?).await,
+        Command::Key(verb) => keys::run(verb, Session::open(global, world).await?).await,
+        Command::Tenant(verb) => tenants::run(verb, Session::open(global, world).await?).await,
+        Command::Server(_) => Err(Failure::Local("a server verb is not a client verb".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

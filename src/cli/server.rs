@@ -1,0 +1,170 @@
+//! The verbs that are the server.
+
+use super::told::Told;
+use crate::boot;
+use crate::config::{self, LogFormat, Settings};
+use crate::domain::reading::Reading;
+use clap::{Args, Subcommand};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const DEV_HELP: &str = "\
+The first start makes the tenant `acme` with an owner, an API key and an ingest
+key, and prints them once. A later start uses the same data and says how to
+make new keys.
+
+Examples:
+  doorward dev
+  doorward dev --json --dir /tmp/doorward | jq -r .api_key";
+
+const SERVE_HELP: &str = "\
+Settings come from the file, then from the environment: the setting `key` of
+the section `section` is DOORWARD_SECTION__KEY. All faults are reported at once,
+before any port is bound, with exit code 64.
+
+Examples:
+  DOORWARD_DATABASE_URL=postgres://doorward@db/doorward doorward serve
+  doorward serve --config /etc/doorward/doorward.toml";
+
+const MIGRATE_HELP: &str = "\
+`serve` does the same when it starts, under a lock; this verb is for those who
+keep the right to change tables apart from the server's.
+
+Example:
+  doorward migrate --config /etc/doorward/doorward.toml";
+
+const BOOTSTRAP_HELP: &str = "\
+Prints the owner's e-mail and password, an API key and an ingest key, once.
+
+Example:
+  doorward bootstrap --tenant acme --email owner@acme.example --json";
+
+const CHECK_CONFIG_HELP: &str = "\
+Exit code 0 if the server would start with it, 64 if not.
+
+Example:
+  doorward check-config --config /etc/doorward/doorward.toml";
+
+/// The verbs that are the server.
+#[derive(Debug, Subcommand)]
+pub enum ServerVerb {
+    /// Start a server on this machine only, with a tenant and keys to try it out
+    #[command(after_help = DEV_HELP)]
+    Dev(DevArgs),
+    /// Start the server
+    #[command(after_help = SERVE_HELP)]
+    Serve(ConfigArgs),
+    /// Bring the database to this version's schema
+    #[command(after_help = MIGRATE_HELP)]
+    Migrate(ConfigArgs),
+    /// Make the first tenant, its owner and keys in a fresh database
+    #[command(after_help = BOOTSTRAP_HELP)]
+    Bootstrap(BootstrapArgs),
+    /// Check the configuration without starting anything
+    #[command(after_help = CHECK_CONFIG_HELP)]
+    CheckConfig(ConfigArgs),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// TOML file with settings
+    #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `dev`.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print addresses and keys as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Where the data is kept
+    #[arg(long, default_value = "./doorward-dev", value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// Options of `bootstrap`.
+#[derive(Debug, Args)]
+pub struct BootstrapArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Short name of the tenant: lower-case letters, digits and hyphens
+    #[arg(long, required = true, value_name = "SLUG")]
+    pub tenant: String,
+    /// E-mail address of the tenant's owner
+    #[arg(long, value_name = "EMAIL")]
+    pub email: String,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs a server verb.
+pub async fn run(verb: ServerVerb) -> anyhow::Result<ExitCode> {
+    match verb {
+        ServerVerb::Dev(args) => {
+            let Some(mut settings) = load(&args.config)? else { return Ok(BAD_CONFIGURATION.into()) };
+            if std::env::var_os("DOORWARD_LOG__FORMAT").is_none() {
+                settings.log.format = LogFormat::Text;
+            }
+            boot::start_log(&settings.log);
+            let dev = boot::dev(settings, &args.dir).await?;
+            let told = Told::of_dev(&dev);
+            told.print(args.json, &mut std::io::stdout().lock())?;
+            dev.server.run_until_told().await;
+        }
+        ServerVerb::Serve(args) => {
+            let Some(settings) = load(&args)? else { return Ok(BAD_CONFIGURATION.into()) };
+            boot::start_log(&settings.log);
+            boot::serve(settings).await?;
+        }
+        ServerVerb::Migrate(args) => {
+            let Some(settings) = load(&args)? else { return Ok(BAD_CONFIGURATION.into()) };
+            let steps = boot::migrate(&settings).await?;
+            writeln!(std::io::stdout(), "{}", migrated(steps))?;
+        }
+        ServerVerb::Bootstrap(args) => {
+            let Some(settings) = load(&args.config)? else { return Ok(BAD_CONFIGURATION.into()) };
+            let beginning = boot::bootstrap(&settings, &args.tenant, &args.email).await?;
+            let told = Told::of_bootstrap(&settings, &args.email, &beginning);
+            told.print(args.json, &mut std::io::stdout().lock())?;
+        }
+        ServerVerb::CheckConfig(args) => {
+            if load(&args)?.is_none() {
+                return Ok(BAD_CONFIGURATION.into());
+            }
+            writeln!(std::io::stdout(), "the configuration is sound")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The exit code of a configuration that cannot be used (`EX_USAGE` of sysexits).
+const BAD_CONFIGURATION: u8 = 64;
+
+/// The settings, or `None` after telling everything that is wrong with them.
+fn load(args: &ConfigArgs) -> std::io::Result<Option<Settings>> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().readable()?, value.into_string().readable()?)));
+    match config::load(args.config.as_deref(), variables) {
+        Ok(settings) => Ok(Some(settings)),
+        Err(bad) => {
+            writeln!(std::io::stderr(), "error: {bad}")?;
+            Ok(None)
+        }
+    }
+}
+
+fn migrated(steps: usize) -> String {
+    match steps {
+        0 => "the database is up to date already".into(),
+        1 => "the database was brought up to date in 1 step".into(),
+        many => format!("the database was brought up to date in {many} steps"),
+    }
+}

@@ -1,0 +1,155 @@
+//! The options of `doorward tenant`.
+
+use crate::cli::paging::PageArgs;
+use crate::cli::values;
+use clap::{ArgGroup, Args, Subcommand};
+use uuid::Uuid;
+
+const CREATE_HELP: &str = "\
+Needs the permission platform.tenants.
+
+Examples:
+  doorward tenant create acme --owner-email owner@acme.example
+  doorward tenant create acme --owner-email owner@acme.example --name 'Acme Inc.'";
+
+const GET_HELP: &str = "\
+Examples:
+  doorward tenant get
+  doorward tenant get acme --output json";
+
+const LIST_HELP: &str = "\
+Examples:
+  doorward tenant list
+  doorward tenant list --all --output json | jq -r '.tenants[].slug'";
+
+const UPDATE_HELP: &str = "\
+Only what is given is changed.
+
+Examples:
+  doorward tenant update --name 'Acme Inc.'
+  doorward tenant update acme --rate-limit 6000";
+
+const SUSPEND_HELP: &str = "\
+When the command returns, no credential of the tenant is accepted. Needs the
+permission platform.tenants.
+
+Example:
+  doorward tenant suspend acme --reason 'invoice 4711 unpaid'";
+
+const RESUME_HELP: &str = "\
+Needs the permission platform.tenants.
+
+Example:
+  doorward tenant resume acme";
+
+const MEMBERS_HELP: &str = "\
+Example:
+  doorward tenant members";
+
+const ALLOWLIST_HELP: &str = "\
+Without options the networks are shown. The networks that are given replace the
+old ones; leave your own out, and you lock yourself out.
+
+Examples:
+  doorward tenant allowlist
+  doorward tenant allowlist --network 10.0.0.0/8 --network 2001:db8::/32
+  doorward tenant allowlist --clear";
+
+/// What to do with tenants.
+#[derive(Debug, Subcommand)]
+pub enum TenantVerb {
+    /// Make a tenant with its owner
+    #[command(after_help = CREATE_HELP)]
+    Create(CreateArgs),
+    /// Show one tenant
+    #[command(after_help = GET_HELP)]
+    Get(OneArgs),
+    /// List the tenants that you may see, newest first
+    #[command(after_help = LIST_HELP)]
+    List(PageArgs),
+    /// Change a tenant's name or default rate limit
+    #[command(after_help = UPDATE_HELP)]
+    Update(UpdateArgs),
+    /// Stop every credential of a tenant
+    #[command(after_help = SUSPEND_HELP)]
+    Suspend(SuspendArgs),
+    /// End a suspension
+    #[command(after_help = RESUME_HELP)]
+    Resume(ResumeArgs),
+    /// List the members of your tenant, newest first
+    #[command(after_help = MEMBERS_HELP)]
+    Members(PageArgs),
+    /// Show or set the networks that your tenant's credentials may be used from
+    #[command(after_help = ALLOWLIST_HELP)]
+    Allowlist(AllowlistArgs),
+}
+
+/// Options of `tenant create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// A short name: 2 to 40 lower-case letters, digits and hyphens
+    pub slug: String,
+    /// E-mail address of the owner; a user of that address is used or made
+    #[arg(long, value_name = "EMAIL")]
+    pub owner_email: String,
+    /// A name for people; the slug if not given
+    #[arg(long)]
+    pub name: Option<String>,
+    /// UUID that makes a repetition safe; a fresh one if not given
+    #[arg(long, value_name = "UUID", value_parser = values::request_id)]
+    pub request_id: Option<Uuid>,
+}
+
+/// Names a tenant.
+#[derive(Debug, Args)]
+pub struct OneArgs {
+    /// The tenant's id or slug; your own if not given
+    #[arg(default_value = "-", hide_default_value = true)]
+    pub id: String,
+}
+
+/// Options of `tenant update`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true))]
+pub struct UpdateArgs {
+    /// The tenant.
+    #[command(flatten)]
+    pub one: OneArgs,
+    /// A name for people
+    #[arg(long, group = "change")]
+    pub name: Option<String>,
+    /// Requests a minute of a key that says nothing itself; 0 is the server's default
+    #[arg(long, value_name = "N", group = "change")]
+    pub rate_limit: Option<u32>,
+    /// Change it only if it still has this etag
+    #[arg(long, value_name = "ETAG")]
+    pub etag: Option<String>,
+}
+
+/// Options of `tenant suspend`.
+#[derive(Debug, Args)]
+pub struct SuspendArgs {
+    /// The tenant's id or slug
+    pub id: String,
+    /// Why; kept in the audit log
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
+}
+
+/// Options of `tenant resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The tenant's id or slug
+    pub id: String,
+}
+
+/// Options of `tenant allowlist`.
+#[derive(Debug, Args)]
+pub struct AllowlistArgs {
+    /// Network or address to allow, in place of all others; repeatable
+    #[arg(long = "network", value_name = "CIDR", value_parser = values::network)]
+    pub networks: Vec<String>,
+    /// Allow everywhere
+    #[arg(long, conflicts_with = "networks")]
+    pub clear: bool,
+}

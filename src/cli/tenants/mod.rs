@@ -1,0 +1,213 @@
+//! `doorward tenant`: makes and manages tenants, their members and networks.
+
+mod args;
+mod shown;
+
+pub use args::TenantVerb;
+
+use crate::cli::failure::Failure;
+use crate::cli::paging::PageArgs;
+use crate::cli::repeat::{id_or_fresh, with_etag};
+use crate::cli::session::Session;
+use crate::client::Repeat;
+use crate::pb::v1::{
+    CreateTenantRequest, GetTenantRequest, ListMembersRequest, ListMembersResponse, ListTenantsRequest,
+    ListTenantsResponse, ResumeTenantRequest, SetIpAllowlistRequest, SuspendTenantRequest,
+    UpdateTenantRequest,
+};
+use args::{AllowlistArgs, CreateArgs, OneArgs, ResumeArgs, SuspendArgs, UpdateArgs};
+use prost_types::FieldMask;
+
+/// The caller's own tenant.
+const OWN: &str = "-";
+
+/// Runs a verb on tenants.
+pub async fn run(verb: TenantVerb, session: Session<'_>) -> Result<(), Failure> {
+    match verb {
+        TenantVerb::Create(args) => create(args, session).await,
+        TenantVerb::Get(args) => get(args, session).await,
+        TenantVerb::List(args) => list(args, session).await,
+        TenantVerb::Update(args) => update(args, session).await,
+        TenantVerb::Suspend(args) => suspend(args, session).await,
+        TenantVerb::Resume(args) => resume(args, session).await,
+        TenantVerb::Members(args) => members(args, session).await,
+        TenantVerb::Allowlist(args) => allowlist(args, session).await,
+    }
+}
+
+async fn create(args: CreateArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    let request = CreateTenantRequest {
+        slug: args.slug,
+        display_name: args.name.unwrap_or_default(),
+        owner_email: args.owner_email,
+        request_id: id_or_fresh(args.request_id)?,
+    };
+    let client = session.client.tenancy();
+    let answer = session.call(Repeat::Safe, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.create_tenant(request).await }
+    });
+    let answer = answer.await?;
+    Ok(session.world.output.show(&answer)?)
+}
+
+async fn get(args: OneArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    let request = GetTenantRequest { id: args.id, ..GetTenantRequest::default() };
+    let client = session.client.tenancy();
+    let answer = session.call(Repeat::Safe, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.get_tenant(request).await }
+    });
+    let answer = answer.await?;
+    Ok(session.world.output.show(&answer)?)
+}
+
+async fn list(args: PageArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    let mut request = ListTenantsRequest {
+        page_size: args.page_size,
+        page_token: args.page_token.clone(),
+        ..ListTenantsRequest::default()
+    };
+    let client = session.client.tenancy();
+    let mut answer = ListTenantsResponse::default();
+    for _ in 0..args.pages() {
+        let page = session.call(Repeat::Safe, || {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.list_tenants(request).await }
+        });
+        let page = page.await?;
+        answer.tenants.extend(page.tenants);
+        answer.next_page_token.clone_from(&page.next_page_token);
+        request.page_token = page.next_page_token;
+        if answer.next_page_token.is_empty() {
+            break;
+        }
+    }
+    session.world.output.show(&answer)?;
+    args.say_more(&mut session.world.output, &answer.next_page_token)
+}
+
+async fn update(args: UpdateArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    let request = update_request(args);
+    let client = session.client.tenancy();
+    let answer = session.call(with_etag(&request.etag), || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.update_tenant(request).await }
+    });
+    let answer = answer.await?;
+    Ok(session.world.output.show(&answer)?)
+}
+
+async fn suspend(args: SuspendArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    let request = SuspendTenantRequest { id: args.id, reason: args.reason };
+    let client = session.client.tenancy();
+    let answer = session.call(Repeat::Safe, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.suspend_tenant(request).await }
+    });
+    let answer = answer.await?;
+    Ok(session.world.output.show(&answer)?)
+}
+
+async fn resume(args: ResumeArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    let request = ResumeTenantRequest { id: args.id };
+    let client = session.client.tenancy();
+    let answer = session.call(Repeat::Safe, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.resume_tenant(request).await }
+    });
+    let answer = answer.await?;
+    Ok(session.world.output.show(&answer)?)
+}
+
+async fn members(args: PageArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    let mut request = ListMembersRequest {
+        page_size: args.page_size,
+        page_token: args.page_token.clone(),
+        ..ListMembersRequest::default()
+    };
+    let client = session.client.tenancy();
+    let mut answer = ListMembersResponse::default();
+    for _ in 0..args.pages() {
+        let page = session.call(Repeat::Safe, || {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move { client.list_members(request).await }
+        });
+        let page = page.await?;
+        answer.members.extend(page.members);
+        answer.next_page_token.clone_from(&page.next_page_token);
+        request.page_token = page.next_page_token;
+        if answer.next_page_token.is_empty() {
+            break;
+        }
+    }
+    session.world.output.show(&answer)?;
+    args.say_more(&mut session.world.output, &answer.next_page_token)
+}
+
+async fn allowlist(args: AllowlistArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    if args.networks.is_empty() && !args.clear {
+        return get(OneArgs { id: OWN.to_owned() }, session).await;
+    }
+    let request = SetIpAllowlistRequest { networks: args.networks };
+    let client = session.client.tenancy();
+    let answer = session.call(Repeat::Safe, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.set_ip_allowlist(request).await }
+    });
+    let answer = answer.await?;
+    Ok(session.world.output.show(&answer)?)
+}
+
+fn update_request(args: UpdateArgs) -> UpdateTenantRequest {
+    let changed = [("display_name", args.name.is_some()), ("default_rate_limit", args.rate_limit.is_some())];
+    let paths = changed.iter().filter(|(_, given)| *given).map(|(path, _)| (*path).to_owned()).collect();
+    UpdateTenantRequest {
+        id: args.one.id,
+        update_mask: Some(FieldMask { paths }),
+        display_name: args.name.unwrap_or_default(),
+        default_rate_limit: args.rate_limit.unwrap_or_default(),
+        etag: args.etag.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    fn parse(line: &str) -> Result<TenantVerb, clap::Error> {
+        let cli = Cli::try_parse_from(format!("doorward tenant {line}").split_whitespace())?;
+        let Command::Tenant(verb) = cli.command else { panic!("{cli:?}") };
+        Ok(verb)
+    }
+
+    #[test]
+    fn update_names_what_was_given_and_nothing_else() {
+        for (line, id, mask) in [
+            ("update --name Acme", OWN, vec!["display_name"]),
+            ("update acme --rate-limit 0", "acme", vec!["default_rate_limit"]),
+            ("update acme --rate-limit 9 --name A", "acme", vec!["display_name", "default_rate_limit"]),
+        ] {
+            let TenantVerb::Update(args) = parse(line).unwrap() else { panic!() };
+            let request = update_request(args);
+            assert_eq!(request.id, id, "{line}");
+            assert_eq!(request.update_mask.unwrap().paths, mask, "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_found_before_any_call() {
+        for line in [
+            "create acme",
+            "create --owner-email a@b.example",
+            "update acme",
+            "suspend",
+            "allowlist --network nowhere",
+            "allowlist --network ::1 --clear",
+        ] {
+            assert_eq!(parse(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading the configuration.
+
+use super::{Settings, environment, secrets};
+use serde::Deserialize;
+use std::path::Path;
+use toml::Table;
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration cannot be used:\n{}", .0.iter().map(|fault| format!("  - {fault}")).collect::<Vec<_>>().join("\n"))]
+pub struct BadConfiguration(pub Vec<String>);
+
+/// Reads the file, if one is named, and lays the environment over it.
+///
+/// # Errors
+/// Every fault at once.
+pub fn load(
+    file: Option<&Path>,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, BadConfiguration> {
+    let mut table = match file {
+        Some(path) => parse(path).map_err(|fault| BadConfiguration(vec![fault]))?,
+        None => Table::new(),
+    };
+    let mut faults = environment::lay_over(&mut table, variables);
+    faults.extend(secrets::resolve(&mut table).iter().map(ToString::to_string));
+    faults.extend(one_by_one(&table));
+    if !faults.is_empty() {
+        return Err(BadConfiguration(faults));
+    }
+    let settings =
+        Settings::deserialize(table).map_err(|error| BadConfiguration(vec![first_line(&error)]))?;
+    let faults = settings.faults();
+    if faults.is_empty() { Ok(settings) } else { Err(BadConfiguration(faults)) }
+}
+
+fn parse(path: &Path) -> Result<Table, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    // The error's own text would show the line at fault, which may be a secret.
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        format!("{}, line {line}: {}", path.display(), error.message())
+    })
+}
+
+/// Reads each setting by itself, so that one fault does not hide the others.
+fn one_by_one(table: &Table) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (section, settings) in table {
+        let Some(settings) = settings.as_table() else {
+            faults.push(format!("{section}: must be a section"));
+            continue;
+        };
+        for (key, value) in settings {
+            if let Err(error) = environment::probe(section, key, value.clone()) {
+                faults.push(format!("{section}.{key}: {}", first_line(&error)));
+            }
+        }
+    }
+    faults
+}
+
+fn first_line(error: &toml::de::Error) -> String {
+    error.message().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<Settings, BadConfiguration> {
+        load(None, variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_defaults_are_sound() {
+        assert!(from(&[]).is_ok());
+    }
+
+    #[test]
+    fn the_environment_gives_every_kind_of_setting() {
+        let settings = from(&[
+            ("DOORWARD_DATABASE_URL", "sqlite://x.db"),
+            ("DOORWARD_API__LISTEN", "127.0.0.1:1"),
+            ("DOORWARD_COHERENCE__LEASE_MS", "500"),
+            ("DOORWARD_API__REFLECTION", "false"),
+            ("DOORWARD_PROXIES__TRUSTED", "10.0.0.0/8, 192.168.0.0/16"),
+            ("DOORWARD_KEYS__PEPPER", "00000000000000000000000000000000"),
+            ("DOORWARD_API_KEY", "not a setting"),
+            ("DOORWARD_OTLP__HTTP_LISTEN", ""),
+        ])
+        .unwrap();
+        assert_eq!(settings.database.url.reveal(), "sqlite://x.db");
+        assert_eq!(
+            (settings.api.listen.port(), settings.coherence.lease_ms, settings.api.reflection),
+            (1, 500, false)
+        );
+        assert_eq!(settings.proxies.trusted.to_texts().len(), 2);
+        assert_eq!(settings.keys.pepper.unwrap().bytes().len(), 32);
+        assert_eq!(settings.otlp.http_listen.0, None);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_and_no_secret_with_it() {
+        let faults = from(&[
+            ("DOORWARD_API__LISTEN", "nowhere"),
+            ("DOORWARD_API__LISTN", "127.0.0.1:1"),
+            ("DOORWARD_NOSUCH__KEY", "1"),
+            ("DOORWARD_COHERENCE__LEASE_MS", "soon"),
+        ]);
+        assert_eq!(faults.unwrap_err().0.len(), 4);
+        let faults = from(&[
+            ("DOORWARD_DATABASE_URL", "mysql://u:hunter2@h/d"),
+            ("DOORWARD_API__LISTEN", "0.0.0.0:7400"),
+            ("DOORWARD_KEYS__PEPPER", "short-hunter2"),
+            ("DOORWARD_COHERENCE__LEASE_MS", "1"),
+        ]);
+        let bad = faults.unwrap_err();
+        assert_eq!(bad.0.len(), 4, "{bad}");
+        assert!(!bad.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_comes_from_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        std::fs::write(&file, "sqlite://from-a-file.db\n").unwrap();
+        let settings = from(&[("DOORWARD_DATABASE_URL_FILE", file.to_str().unwrap())]).unwrap();
+        assert_eq!(settings.database.url.reveal(), "sqlite://from-a-file.db");
+        let toml = dir.path().join("doorward.toml");
+        std::fs::write(&toml, "[database]\nurl = \"sqlite://a\"\nurl_file = \"b\"\n").unwrap();
+        assert!(load(Some(&toml), std::iter::empty()).unwrap_err().0[0].contains("give one"));
+    }
+}

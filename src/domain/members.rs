@@ -1,0 +1,123 @@
+//! Memberships and the roles that come with Doorward.
+
+use super::permission::{Permission, Permissions};
+use super::{TenantId, UserId};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// A built-in role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Exactly one a tenant; may do everything in it.
+    Owner,
+    /// Runs the tenant for the owner.
+    Admin,
+    /// Works in the tenant with keys of their own.
+    Member,
+    /// Looks.
+    Viewer,
+}
+
+const EVERYTHING_IN_A_TENANT: Permissions = Permissions::of(&[
+    Permission::KEYS_READ,
+    Permission::KEYS_WRITE,
+    Permission::KEYS_MANAGE,
+    Permission::CREDENTIALS_VERIFY,
+    Permission::INGEST_WRITE,
+    Permission::TENANT_READ,
+    Permission::TENANT_UPDATE,
+    Permission::MEMBERS_READ,
+    Permission::ADMIN_USERS,
+    Permission::ADMIN_SETTINGS,
+]);
+
+/// What an operator of the platform may do besides what the role allows.
+pub const OPERATOR: Permissions =
+    Permissions::of(&[Permission::PLATFORM_TENANTS, Permission::PLATFORM_VERIFY]);
+
+impl Role {
+    /// Every built-in role, the strongest first.
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::Member, Self::Viewer];
+
+    /// The name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// What it is for.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Owner => "Exactly one a tenant; may do everything in it.",
+            Self::Admin => "Runs the tenant: people, keys and settings.",
+            Self::Member => "Works in the tenant, with keys of their own.",
+            Self::Viewer => "Sees the tenant and its members.",
+        }
+    }
+
+    /// What it may do.
+    pub const fn permissions(self) -> Permissions {
+        match self {
+            Self::Owner | Self::Admin => EVERYTHING_IN_A_TENANT,
+            Self::Member => Permissions::of(&[
+                Permission::KEYS_READ,
+                Permission::KEYS_WRITE,
+                Permission::INGEST_WRITE,
+                Permission::TENANT_READ,
+                Permission::MEMBERS_READ,
+            ]),
+            Self::Viewer => {
+                Permissions::of(&[Permission::KEYS_READ, Permission::TENANT_READ, Permission::MEMBERS_READ])
+            }
+        }
+    }
+}
+
+/// A name that no role has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such role")]
+pub struct UnknownRole;
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+    fn from_str(name: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.name() == name).ok_or(UnknownRole)
+    }
+}
+
+/// What a check knows of a membership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberState {
+    /// In this tenant
+    pub tenant: TenantId,
+    /// this person
+    pub user: UserId,
+    /// has this role; `None` once removed.
+    pub role: Option<Role>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weaker_role_never_may_more() {
+        for pair in Role::ALL.windows(2) {
+            assert!(pair[1].permissions().within(pair[0].permissions()), "{pair:?}");
+        }
+        assert!(Role::Owner.permissions().and(OPERATOR).is_empty());
+    }
+
+    #[test]
+    fn names_go_round() {
+        for role in Role::ALL {
+            assert_eq!(role.name().parse(), Ok(role));
+        }
+        assert_eq!("Owner".parse::<Role>(), Err(UnknownRole));
+    }
+}

@@ -1,0 +1,29 @@
+//! What Doorward is about: its nouns and the pure decisions over them.
+//!
+//! Nothing here does I/O or reads a clock: time, randomness and addresses are
+//! arguments.
+
+pub mod address;
+pub mod audit;
+pub mod changes;
+pub mod clock;
+pub mod correlation;
+pub mod digest;
+pub mod ids;
+pub mod keys;
+pub mod limits;
+pub mod members;
+pub mod paging;
+pub mod permission;
+pub mod principal;
+pub mod reading;
+pub mod refusal;
+pub mod tenants;
+pub mod users;
+
+pub use clock::{Clock, Entropy, Moment, Timestamp};
+pub use correlation::Correlation;
+pub use digest::Digest;
+pub use ids::{AuditId, KeyId, TenantId, UserId};
+pub use permission::{Permission, Permissions};
+pub use refusal::{Failure, Fault, Reason, Refusal};

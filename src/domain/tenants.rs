@@ -1,0 +1,165 @@
+//! Tenants.
+
+use super::address::Networks;
+use super::{TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// A tenant's short name: 2 to 40 lower-case letters, digits and single
+/// hyphens, beginning with a letter. Fixed for the tenant's life.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Slug(String);
+
+impl Slug {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that is no short name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be 2 to 40 lower-case letters, digits and single hyphens, beginning with a letter")]
+pub struct BadSlug;
+
+impl FromStr for Slug {
+    type Err = BadSlug;
+    fn from_str(text: &str) -> Result<Self, BadSlug> {
+        let sound = (2..=40).contains(&text.len())
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !text.ends_with('-')
+            && !text.contains("--");
+        if sound { Ok(Self(text.to_owned())) } else { Err(BadSlug) }
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name for people: 1 to 100 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    /// Characters that a name may have.
+    pub const MAX: usize = 100;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A name that this program gives, not a person.
+    pub(crate) fn fixed(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+/// A short name is a name for people too.
+impl From<&Slug> for DisplayName {
+    fn from(slug: &Slug) -> Self {
+        Self(slug.0.clone())
+    }
+}
+
+/// A text that is no name for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 100 characters without control characters, not all of them space")]
+pub struct BadDisplayName;
+
+impl FromStr for DisplayName {
+    type Err = BadDisplayName;
+    fn from_str(text: &str) -> Result<Self, BadDisplayName> {
+        let sound = !text.trim().is_empty()
+            && text.chars().count() <= Self::MAX
+            && !text.chars().any(|letter| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}'));
+        if sound { Ok(Self(text.to_owned())) } else { Err(BadDisplayName) }
+    }
+}
+
+/// What a check knows of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantState {
+    /// The tenant.
+    pub id: TenantId,
+    /// Its short name.
+    pub slug: Slug,
+    /// Whether its credentials are refused for now.
+    pub suspended: bool,
+    /// Where its credentials may be used from.
+    pub networks: Networks,
+    /// Requests a minute of a key that says nothing itself; 0 is the server's default.
+    pub per_minute: u32,
+}
+
+/// A tenant as admins see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// What a check knows of it.
+    pub state: TenantState,
+    /// A name for people.
+    pub display_name: DisplayName,
+    /// When it was made.
+    pub create_time: Timestamp,
+    /// When it was last changed.
+    pub update_time: Timestamp,
+    /// Counts its changes.
+    pub version: i64,
+}
+
+/// What of a tenant shall change; `None` stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TenantPatch {
+    /// A name for people.
+    pub display_name: Option<DisplayName>,
+    /// The default rate limit.
+    pub per_minute: Option<u32>,
+    /// The allowlist.
+    pub networks: Option<Networks>,
+    /// Whether its credentials are refused.
+    pub suspended: Option<bool>,
+}
+
+impl Tenant {
+    /// The tenant after the change.
+    #[must_use]
+    pub fn patched(mut self, patch: TenantPatch, now: Timestamp) -> Self {
+        self.display_name = patch.display_name.unwrap_or(self.display_name);
+        self.state.per_minute = patch.per_minute.unwrap_or(self.state.per_minute);
+        self.state.networks = patch.networks.unwrap_or(self.state.networks);
+        self.state.suspended = patch.suspended.unwrap_or(self.state.suspended);
+        self.update_time = now;
+        self.version += 1;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_plain() {
+        for good in ["acme", "a1", "big-shop-2"] {
+            assert!(good.parse::<Slug>().is_ok(), "{good}");
+        }
+        for bad in ["", "a", "-a", "a-", "a--b", "Acme", "1a", "a_b", "a b", &"a".repeat(41)] {
+            assert!(bad.parse::<Slug>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_forge_log_lines() {
+        assert!("Größe 3 ✓".parse::<DisplayName>().is_ok());
+        for bad in ["", "  ", "a\nb", "a\u{1b}[31m", "a\u{2028}b", &"a".repeat(101)] {
+            assert!(bad.parse::<DisplayName>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The gRPC services: each handler finds its caller, reads the request, makes
+//! one call of the app, and writes the answer.
+
+mod authn;
+mod keys;
+mod shapes;
+mod tenancy;
+mod verify;
+mod wire;
+
+pub use authn::Authn;
+pub use keys::Keys;
+pub use tenancy::Tenancy;
+pub use verify::{Checks, WithChecks};
+
+use crate::app::Caller;
+use crate::domain::{Correlation, Failure};
+use crate::guard;
+use tonic::{Request, Response, Status};
+
+/// Largest request message, in bytes.
+pub const MAX_REQUEST: usize = 1024 * 1024;
+
+/// The caller, and the request without its envelope.
+fn open<T>(request: Request<T>) -> Result<(Caller, T), Status> {
+    let caller = guard::caller(&request)?.clone();
+    Ok((caller, request.into_inner()))
+}
+
+/// The answer, or the failure as a status. A fault is logged here, once.
+fn reply<T>(correlation: &Correlation, outcome: Result<T, Failure>) -> Result<Response<T>, Status> {
+    match outcome {
+        Ok(answer) => Ok(Response::new(answer)),
+        Err(failure) => Err(guard::status(&guard::explain(failure, correlation))),
+    }
+}

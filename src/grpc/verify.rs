@@ -1,0 +1,309 @@
+//! Checks of credentials: one, a batch, a stream. The busiest methods, so they
+//! pass by the generated code: requests are decoded, answers written by hand.
+
+use super::{MAX_REQUEST, wire};
+use crate::app::{App, Caller, Demand};
+use crate::domain::{Failure, Moment, Permission, Refusal, TenantId};
+use crate::guard;
+use crate::pb::v1 as pb;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use http::{Request, Response};
+use prost::Message;
+use std::convert::Infallible;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tonic::body::Body;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::{Grpc, StreamingService, UnaryService};
+use tonic::{Status, Streaming};
+use tower::Service;
+
+/// Credentials that one batch may ask about.
+const MAX_BATCH: usize = 1000;
+
+const ONE: &str = "/doorward.v1.AuthnService/VerifyCredential";
+const MANY: &str = "/doorward.v1.AuthnService/BatchVerifyCredentials";
+const STREAM: &str = "/doorward.v1.AuthnService/StreamVerifyCredentials";
+
+/// Tag of `BatchVerifyCredentialsResponse.responses` and of `tag` and
+/// `response` in a stream's answer.
+const RESPONSES: u8 = 1 << 3 | 2;
+const TAG: u8 = 1 << 3;
+const RESPONSE: u8 = 2 << 3 | 2;
+
+/// Answers checks.
+#[derive(Clone)]
+pub struct Checks {
+    app: Arc<App>,
+}
+
+impl Checks {
+    /// Checks over this app.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    /// One check; the encoded answer.
+    pub async fn one(&self, caller: &Caller, asked: &pb::VerifyCredentialRequest) -> Result<Bytes, Status> {
+        self.wait(caller, asked).await?;
+        self.check(caller, asked, self.app.clock.moment()).map_err(|failure| told(caller, failure))
+    }
+
+    /// Many checks; the encoded answer.
+    pub async fn many(
+        &self,
+        caller: &Caller,
+        asked: &pb::BatchVerifyCredentialsRequest,
+    ) -> Result<Bytes, Status> {
+        if asked.requests.len() > MAX_BATCH {
+            let refusal = Refusal::invalid("requests", format!("must be at most {MAX_BATCH}"));
+            return Err(guard::status(&refusal));
+        }
+        let mut out = BytesMut::with_capacity(asked.requests.len() * 400);
+        for (at, one) in asked.requests.iter().enumerate() {
+            self.wait(caller, one).await?;
+            let checked = self.check(caller, one, self.app.clock.moment());
+            let answer = checked.map_err(|failure| told(caller, within(failure, at)))?;
+            wire::put_nested(&mut out, RESPONSES, &answer);
+        }
+        Ok(out.freeze())
+    }
+
+    /// An answer for each question of a stream, encoded. It ends when the
+    /// caller's own credential does.
+    pub fn stream(
+        self,
+        caller: Caller,
+        asked: Streaming<pb::StreamVerifyCredentialsRequest>,
+    ) -> impl Stream<Item = Result<Bytes, Status>> + Send {
+        let state = (self, Arc::new(caller));
+        asked.then(move |question| {
+            let (checks, caller) = state.clone();
+            async move { checks.next(&caller, question?).await }
+        })
+    }
+
+    async fn next(
+        &self,
+        caller: &Caller,
+        question: pb::StreamVerifyCredentialsRequest,
+    ) -> Result<Bytes, Status> {
+        let asked = question.request.unwrap_or_default();
+        self.wait(caller, &asked).await?;
+        let at = self.app.clock.moment();
+        let still = self.app.verifier.still_good(&caller.verified, caller.address, at);
+        still.map_err(|failure| told(caller, failure))?;
+        let answer = match self.check(caller, &asked, at) {
+            // A faulty question gets its answer; the stream goes on.
+            Err(Failure::Refused(refusal)) => wire::response(&Err(refusal), self.app.verifier.revision()),
+            other => other.map_err(|failure| told(caller, failure))?,
+        };
+        let mut out = BytesMut::with_capacity(answer.len() + 16);
+        if question.tag != 0 {
+            out.put_u8(TAG);
+            prost::encoding::encode_varint(question.tag, &mut out);
+        }
+        wire::put_nested(&mut out, RESPONSE, &answer);
+        Ok(out.freeze())
+    }
+
+    async fn wait(&self, caller: &Caller, asked: &pb::VerifyCredentialRequest) -> Result<(), Status> {
+        if asked.min_revision.is_empty() {
+            return Ok(());
+        }
+        self.app.at_least(&asked.min_revision).await.map_err(|failure| told(caller, failure))
+    }
+
+    /// The check itself. What is wrong with the credential is part of the
+    /// answer; what is wrong with the question is a failure.
+    fn check(
+        &self,
+        caller: &Caller,
+        asked: &pb::VerifyCredentialRequest,
+        at: Moment,
+    ) -> Result<Bytes, Failure> {
+        let demand = demand(caller, asked)?;
+        let outcome = match self.app.verifier.check(&asked.credential, &demand, at) {
+            Ok(verified) => Ok(verified),
+            Err(Failure::Refused(refusal)) => Err(refusal),
+            Err(fault @ Failure::Fault(_)) => return Err(fault),
+        };
+        Ok(wire::response(&outcome, self.app.verifier.revision()))
+    }
+}
+
+fn demand<'a>(caller: &Caller, asked: &'a pb::VerifyCredentialRequest) -> Result<Demand<'a>, Refusal> {
+    let text = |text: &'a str| (!text.is_empty()).then_some(text);
+    let peer = text(&asked.peer_address).map(str::parse::<IpAddr>).transpose();
+    let permission = text(&asked.required_permission).map(str::parse::<Permission>).transpose();
+    let only: Option<TenantId> = (!caller.may(Permission::PLATFORM_VERIFY)).then(|| caller.tenant());
+    Ok(Demand {
+        peer: peer.map_err(|error| Refusal::invalid("peer_address", error.to_string()))?,
+        permission: permission.map_err(|error| Refusal::invalid("required_permission", error.to_string()))?,
+        feature: text(&asked.required_feature),
+        mfa: asked.require_mfa,
+        tenant: text(&asked.tenant_id),
+        only,
+        cost: Some(asked.cost.max(1)),
+    })
+}
+
+fn within(failure: Failure, at: usize) -> Failure {
+    let Failure::Refused(mut refusal) = failure else { return failure };
+    for violation in &mut refusal.violations {
+        violation.field = format!("requests[{at}].{}", violation.field).into();
+    }
+    Failure::Refused(refusal)
+}
+
+fn told(caller: &Caller, failure: Failure) -> Status {
+    guard::status(&guard::explain(failure, &caller.correlation))
+}
+
+/// Serves checks itself and passes on everything else.
+#[derive(Clone)]
+pub struct WithChecks<S> {
+    checks: Checks,
+    rest: S,
+}
+
+impl<S> WithChecks<S> {
+    /// Checks before this service.
+    pub fn new(checks: Checks, rest: S) -> Self {
+        Self { checks, rest }
+    }
+}
+
+type Answering<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+impl<S, B> Service<Request<B>> for WithChecks<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: http_body::Body + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering<Infallible>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.rest.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match request.uri().path() {
+            ONE => {
+                let method = One(self.checks.clone());
+                Box::pin(async move { Ok(grpc().unary(method, request).await) })
+            }
+            MANY => {
+                let method = Many(self.checks.clone());
+                Box::pin(async move { Ok(grpc().unary(method, request).await) })
+            }
+            STREAM => {
+                let method = Stream1(self.checks.clone());
+                Box::pin(async move { Ok(grpc().streaming(method, request).await) })
+            }
+            _ => Box::pin(self.rest.call(request)),
+        }
+    }
+}
+
+fn grpc<T: Message + Default + 'static>() -> Grpc<Written<T>> {
+    Grpc::new(Written(PhantomData)).max_decoding_message_size(MAX_REQUEST)
+}
+
+struct One(Checks);
+struct Many(Checks);
+struct Stream1(Checks);
+
+type Pending<T> = Pin<Box<dyn Future<Output = Result<tonic::Response<T>, Status>> + Send>>;
+
+impl UnaryService<pb::VerifyCredentialRequest> for One {
+    type Response = Bytes;
+    type Future = Pending<Bytes>;
+    fn call(&mut self, request: tonic::Request<pb::VerifyCredentialRequest>) -> Self::Future {
+        let checks = self.0.clone();
+        Box::pin(async move {
+            let caller = guard::caller(&request)?;
+            Ok(tonic::Response::new(checks.one(caller, request.get_ref()).await?))
+        })
+    }
+}
+
+impl UnaryService<pb::BatchVerifyCredentialsRequest> for Many {
+    type Response = Bytes;
+    type Future = Pending<Bytes>;
+    fn call(&mut self, request: tonic::Request<pb::BatchVerifyCredentialsRequest>) -> Self::Future {
+        let checks = self.0.clone();
+        Box::pin(async move {
+            let caller = guard::caller(&request)?;
+            Ok(tonic::Response::new(checks.many(caller, request.get_ref()).await?))
+        })
+    }
+}
+
+impl StreamingService<pb::StreamVerifyCredentialsRequest> for Stream1 {
+    type Response = Bytes;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+    type Future = Pending<Self::ResponseStream>;
+    fn call(
+        &mut self,
+        request: tonic::Request<Streaming<pb::StreamVerifyCredentialsRequest>>,
+    ) -> Self::Future {
+        let checks = self.0.clone();
+        Box::pin(async move {
+            let caller = guard::caller(&request)?.clone();
+            let answers: Self::ResponseStream = Box::pin(checks.stream(caller, request.into_inner()));
+            Ok(tonic::Response::new(answers))
+        })
+    }
+}
+
+/// Decodes requests with prost; answers are encoded already.
+struct Written<T>(PhantomData<T>);
+
+impl<T: Message + Default + 'static> Codec for Written<T> {
+    type Encode = Bytes;
+    type Decode = T;
+    type Encoder = Copied;
+    type Decoder = Decoded<T>;
+
+    fn encoder(&mut self) -> Copied {
+        Copied
+    }
+
+    fn decoder(&mut self) -> Decoded<T> {
+        Decoded(PhantomData)
+    }
+}
+
+struct Copied;
+
+impl Encoder for Copied {
+    type Item = Bytes;
+    type Error = Status;
+    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put(item);
+        Ok(())
+    }
+}
+
+struct Decoded<T>(PhantomData<T>);
+
+impl<T: Message + Default> Decoder for Decoded<T> {
+    type Item = T;
+    type Error = Status;
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<T>, Status> {
+        let malformed = |_: prost::DecodeError| {
+            guard::status(&Refusal::invalid("request", "is not a message of this method"))
+        };
+        T::decode(from).map(Some).map_err(malformed)
+    }
+}

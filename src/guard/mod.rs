@@ -1,0 +1,150 @@
+//! The guard: what stands between the network and every handler.
+//!
+//! For each call: find the one credential, check it, look up what the method
+//! asks for, and either refuse or hand the handler a [`Caller`]. Whatever
+//! happens, the answer carries the correlation id, and the tenant and the rate
+//! limit once they are known.
+
+mod answer;
+mod credential;
+mod interceptor;
+mod layer;
+mod peer;
+mod policy;
+mod status;
+
+pub use answer::{Answer, Denied};
+pub use interceptor::{caller, interceptor};
+pub use layer::{GuardLayer, Guarded};
+pub use peer::{Options, Peer};
+pub use policy::{Charge, METHODS, Need, Policy};
+pub use status::{ERROR_DOMAIN, explain, status};
+
+use crate::app::{Caller, Demand, Verifier};
+use crate::domain::correlation::Correlations;
+use crate::domain::keys::KeyKind;
+use crate::domain::{Clock, Correlation, Entropy, Failure, Permission, Reason, Refusal};
+use crate::telemetry::Metrics;
+use http::HeaderMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Admits or refuses calls.
+pub struct Guard {
+    verifier: Arc<Verifier>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    peers: peer::Peers,
+    correlations: Correlations,
+}
+
+/// A call that was admitted.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Who makes it.
+    pub caller: Caller,
+    /// What goes into the answer's headers.
+    pub answer: Answer,
+}
+
+impl Guard {
+    /// A guard over this verifier.
+    pub fn new(
+        verifier: Arc<Verifier>,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+        metrics: Arc<Metrics>,
+        options: &Options,
+    ) -> Self {
+        let mut process = [0; 8];
+        entropy.fill(&mut process);
+        let correlations = Correlations::new(u64::from_be_bytes(process));
+        Self { verifier, clock, metrics, peers: peer::Peers::new(options), correlations }
+    }
+
+    /// Judges a call by its headers alone, before any of its body is read.
+    ///
+    /// # Errors
+    /// The refusal, with what goes into its headers.
+    pub fn admit(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+        policy: &Policy,
+    ) -> Result<Admitted, Denied> {
+        let correlation = self.correlation(headers);
+        match self.judge(headers, peer, policy, &correlation) {
+            Ok(caller) => {
+                self.metrics.accepted.inc();
+                let answer = Answer::to(&caller);
+                Ok(Admitted { caller, answer })
+            }
+            Err(failure) => Err(self.deny(failure, correlation)),
+        }
+    }
+
+    /// The call's correlation id: the caller's if it is well-formed, else a new one.
+    pub fn correlation(&self, headers: &HeaderMap) -> Correlation {
+        let sent = headers.get("x-correlation-id").or_else(|| headers.get("x-request-id"));
+        sent.and_then(|sent| Correlation::parse(sent.as_bytes())).unwrap_or_else(|| self.correlations.next())
+    }
+
+    /// The address that a request really comes from.
+    pub fn address(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        self.peers.address(headers, peer?.ip())
+    }
+
+    /// A refusal as it is told, counted and, if it is our fault, logged.
+    pub fn deny(&self, failure: Failure, correlation: Correlation) -> Denied {
+        let refusal = match &failure {
+            Failure::Refused(refusal) => {
+                self.metrics.refused.with_label_values(&[refusal.reason.told().name]).inc();
+                refusal.clone()
+            }
+            Failure::Fault(_) => {
+                self.metrics.unknown.inc();
+                explain(failure, &correlation)
+            }
+        };
+        Denied { answer: Answer::about(correlation, &refusal), refusal }
+    }
+
+    fn judge(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+        policy: &Policy,
+        correlation: &Correlation,
+    ) -> Result<Caller, Failure> {
+        let presented = credential::find(headers, &self.verifier)?;
+        let at = self.clock.moment();
+        let address = self.address(headers, peer);
+        let acts_for = if policy.honours_tenant_header() { credential::acts_for(headers)? } else { None };
+        // Whoever acts for another tenant needs the permission there.
+        let permission = policy.need.permission().filter(|_| acts_for.is_none());
+        let demand = Demand { peer: address, permission, cost: policy.charge.cost(), ..Demand::default() };
+        let mut verified = self.verifier.check(presented, &demand, at)?;
+        let mut home = None;
+        if let Some(tenant) = acts_for {
+            let before = verified.principal.tenant;
+            verified = self.verifier.act_for(verified, tenant)?;
+            home = (before != verified.principal.tenant).then_some(before);
+        }
+        let caller = Caller { verified, home, correlation: correlation.clone(), address };
+        if let Some(permission) = policy.need.permission() {
+            caller.must(permission)?;
+        }
+        keep_to_ingest(&caller, policy)?;
+        Ok(caller)
+    }
+}
+
+/// An ingest key sends telemetry and does nothing else (R13).
+fn keep_to_ingest(caller: &Caller, policy: &Policy) -> Result<(), Refusal> {
+    let ingest = caller.verified.principal.kind == KeyKind::Ingest;
+    if ingest && policy.need.permission() != Some(Permission::INGEST_WRITE) {
+        let message = "an ingest key sends telemetry and does nothing else";
+        return Err(Refusal::new(Reason::InsufficientPermissions, message).with("required_role", "member"));
+    }
+    Ok(())
+}

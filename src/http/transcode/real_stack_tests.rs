@@ -1,0 +1,121 @@
+//! The whole service over a real tonic stack.
+
+use crate::domain::clock::{Clock, Entropy, Moment, Timestamp};
+use crate::http::{Options, Transcoder};
+use crate::pb::v1::authn_service_server::{AuthnService, AuthnServiceServer};
+use crate::pb::v1::{self, verify_credential_response::Outcome};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use std::pin::Pin;
+use std::sync::Arc;
+use tonic::service::Routes;
+use tonic::{Code, Request, Response, Status, Streaming};
+use tonic_types::{ErrorDetails, StatusExt as _};
+use tower::Service as _;
+
+struct Real;
+
+type Answers =
+    Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::StreamVerifyCredentialsResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl AuthnService for Real {
+    async fn who_am_i(
+        &self,
+        request: Request<v1::WhoAmIRequest>,
+    ) -> Result<Response<v1::WhoAmIResponse>, Status> {
+        let id = request.metadata().get("x-api-key").ok_or_else(missing)?.len().to_string();
+        Ok(Response::new(v1::WhoAmIResponse {
+            principal: Some(v1::Principal { id, ..v1::Principal::default() }),
+        }))
+    }
+
+    async fn verify_credential(
+        &self,
+        request: Request<v1::VerifyCredentialRequest>,
+    ) -> Result<Response<v1::VerifyCredentialResponse>, Status> {
+        let message = request.into_inner().credential;
+        let denial =
+            v1::Denial { reason: v1::ErrorReason::InvalidApiKey.into(), message, ..v1::Denial::default() };
+        let outcome = Some(Outcome::Denial(denial));
+        Ok(Response::new(v1::VerifyCredentialResponse { outcome, ..v1::VerifyCredentialResponse::default() }))
+    }
+
+    async fn batch_verify_credentials(
+        &self,
+        _: Request<v1::BatchVerifyCredentialsRequest>,
+    ) -> Result<Response<v1::BatchVerifyCredentialsResponse>, Status> {
+        let mut details = ErrorDetails::with_bad_request_violation("requests", "must hold 1 to 1000");
+        details.set_error_info("INVALID_ARGUMENT", "doorward.dev", std::collections::HashMap::new());
+        Err(Status::with_error_details(Code::InvalidArgument, "the request is not valid", details))
+    }
+
+    type StreamVerifyCredentialsStream = Answers;
+
+    async fn stream_verify_credentials(
+        &self,
+        _: Request<Streaming<v1::StreamVerifyCredentialsRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+fn missing() -> Status {
+    let details = ErrorDetails::with_error_info(
+        "CREDENTIALS_MISSING",
+        "doorward.dev",
+        std::collections::HashMap::new(),
+    );
+    Status::with_error_details(Code::Unauthenticated, "no credential", details)
+}
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn moment(&self) -> Moment {
+        Moment { wall: Timestamp::from_micros(0), monotonic: 0 }
+    }
+}
+
+impl Entropy for Fixed {
+    fn fill(&self, _: &mut [u8]) {}
+}
+
+async fn ask(method: &str, target: &str, key: Option<&str>, body: &str) -> (u16, Value) {
+    let stack = Routes::new(AuthnServiceServer::new(Real));
+    let mut transcoder = Transcoder::new(stack, Options::default(), Arc::new(Fixed), &Fixed).unwrap();
+    let mut request =
+        http::Request::builder().method(method).uri(target).header("content-type", "application/json");
+    if let Some(key) = key {
+        request = request.header("x-api-key", key);
+    }
+    let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
+    let (parts, body) = transcoder.call(request).await.unwrap().into_parts();
+    (parts.status.as_u16(), serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap())
+}
+
+#[tokio::test]
+async fn answers_come_through() {
+    let (status, body) = ask("GET", "/api/v1/auth/me", Some("four"), "").await;
+    assert_eq!((status, &body["principal"]["id"]), (200, &json!("4")));
+    let (status, body) = ask("POST", "/v1/auth/verify", None, r#"{"credential":"ä"}"#).await;
+    assert_eq!((status, &body["denial"]["message"]), (200, &json!("ä")));
+    let (status, body) = ask("GET", "/v1/health", Some("four"), "").await;
+    assert_eq!((status, &body["principal"]), (200, &json!("4")));
+}
+
+#[tokio::test]
+async fn refusals_come_through() {
+    let (status, body) = ask("GET", "/v1/auth/me", None, "").await;
+    assert_eq!((status, &body["error"]["code"]), (401, &json!("CREDENTIALS_MISSING")));
+    let (status, body) = ask("POST", "/v1/auth/verify:batch", None, r#"{"requests":[]}"#).await;
+    let violations = json!([{"field": "requests", "description": "must hold 1 to 1000"}]);
+    assert_eq!((status, &body["error"]["field_violations"]), (400, &violations));
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_501() {
+    let (status, body) = ask("GET", "/v1/api-keys", None, "").await;
+    assert_eq!((status, &body["error"]["code"]), (501, &json!("UNIMPLEMENTED")));
+}

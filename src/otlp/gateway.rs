@@ -1,0 +1,300 @@
+//! What happens to an export, whichever surface it came by.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::credentials::normalise;
+use super::forward::{Backend, BadTarget, Batch, passed_on};
+use super::intake::{Budget, Held, Packed};
+use super::response::Export;
+use super::sink::Lines;
+use super::splice::{Malformed, Policy, Spliced, splice};
+use super::{Options, Signal};
+use crate::app::Caller;
+use crate::domain::{Correlation, Failure, Fault, Reason, Refusal};
+use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
+use crate::telemetry::Metrics;
+
+/// Bodies above this many bytes are decompressed and spliced on a thread that may block.
+const INLINE: usize = 64 << 10;
+/// The longest wait that an exporter without a queue is asked for: it gives up after ten seconds, and what it gives up
+/// is lost.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How exporters that do have a queue begin their `user-agent`.
+const PATIENT: &str = "OpenTelemetry Collector";
+
+/// Judges who sends, by the headers alone. The [`Guard`] does.
+pub trait Gate: Send + Sync {
+    /// Lets a request to this method in, or refuses it.
+    ///
+    /// # Errors
+    /// The refusal, ready to be written.
+    fn admit(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+        method: &Method,
+    ) -> Result<Admitted, Denied>;
+
+    /// The request's correlation id.
+    fn correlation(&self, headers: &HeaderMap) -> Correlation;
+
+    /// A failure as it is told, counted and logged.
+    fn deny(&self, failure: Failure, correlation: Correlation) -> Denied;
+}
+
+/// The one handler of all exports.
+pub struct Gateway {
+    gate: Arc<dyn Gate>,
+    policy: Arc<Policy>,
+    budget: Budget,
+    backend: Backend,
+    forward_timeout: Duration,
+    metrics: Arc<Metrics>,
+    /// Spreads the waits that senders are told, so that they do not come back all at once.
+    turn: AtomicU64,
+}
+
+/// A sender that was let in.
+#[derive(Debug)]
+pub struct Sender {
+    caller: Caller,
+    /// What goes into the answer's headers.
+    pub answer: Answer,
+    note: Option<&'static str>,
+    patient: bool,
+    trace: HeaderMap,
+}
+
+/// A request's part that the surface has read.
+#[derive(Debug)]
+pub struct Parcel {
+    /// What is exported.
+    pub signal: Signal,
+    /// The body.
+    pub packed: Packed,
+    /// Its share of the budget.
+    pub held: Held,
+    /// The sender's own deadline.
+    pub deadline: Option<Duration>,
+}
+
+impl Gateway {
+    /// A gateway to the back end of `options`. Must be called within a tokio runtime. `lines` is where a sink writes.
+    ///
+    /// # Errors
+    /// The back end cannot be used.
+    pub fn new(
+        options: &Options,
+        gate: Arc<dyn Gate>,
+        metrics: Arc<Metrics>,
+        lines: Arc<dyn Lines>,
+    ) -> Result<Self, BadTarget> {
+        Ok(Self {
+            gate,
+            policy: Arc::new(options.policy()),
+            budget: Budget::new(options.max_in_flight_bytes, options.max_body_bytes, options.read_timeout()),
+            backend: Backend::new(options.target()?, lines)?,
+            forward_timeout: options.forward_timeout(),
+            metrics,
+            turn: AtomicU64::new(0),
+        })
+    }
+
+    /// What requests may take of memory.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Lets a sender in by its headers, before any of its body is read.
+    ///
+    /// # Errors
+    /// The refusal, ready to be written.
+    pub fn admit(
+        &self,
+        signal: Signal,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+    ) -> Result<Sender, Box<Denied>> {
+        let refused = |failure: Failure| Box::new(self.deny(signal.name(), failure, headers));
+        let Some(method) = Method::of(signal.grpc_path()) else {
+            return Err(refused(Fault::new("ingest has no row in the guard's policy").into()));
+        };
+        let normal = normalise(headers).map_err(|refusal| refused(refusal.into()))?;
+        match self.gate.admit(&normal.headers, peer, method) {
+            Ok(Admitted { caller, answer }) => Ok(Sender {
+                caller,
+                answer,
+                note: normal.note,
+                patient: is_patient(headers),
+                trace: passed_on(headers),
+            }),
+            Err(mut denied) => {
+                self.count(signal.name(), denied.refusal.reason.told().name);
+                self.soften(&mut denied.refusal, is_patient(headers));
+                Err(Box::new(denied))
+            }
+        }
+    }
+
+    /// Takes an export of a sender that was let in: splices it, hands it to the back end, and answers with the encoded
+    /// response once the back end has acknowledged it.
+    ///
+    /// # Errors
+    /// The refusal, ready to be written.
+    pub async fn take(&self, sender: &Sender, parcel: Parcel) -> Result<Bytes, Box<Denied>> {
+        let signal = parcel.signal;
+        match self.pass_on(sender, parcel).await {
+            Ok(export) => {
+                self.count(signal.name(), "accepted");
+                Ok(export.to_bytes())
+            }
+            Err(failure) => Err(self.deny_sender(signal, failure, sender)),
+        }
+    }
+
+    /// A failure before or without a sender, as it is told. `signal` is `other` where there is none.
+    pub fn deny(&self, signal: &'static str, failure: Failure, headers: &HeaderMap) -> Denied {
+        let mut denied = self.gate.deny(failure, self.gate.correlation(headers));
+        self.count(signal, denied.refusal.reason.told().name);
+        self.soften(&mut denied.refusal, is_patient(headers));
+        denied
+    }
+
+    /// A failure after a sender was let in, as it is told: with the sender's own headers.
+    pub fn deny_sender(&self, signal: Signal, failure: Failure, sender: &Sender) -> Box<Denied> {
+        let mut denied = self.gate.deny(failure, sender.answer.correlation().clone());
+        self.count(signal.name(), denied.refusal.reason.told().name);
+        self.soften(&mut denied.refusal, sender.patient);
+        denied.answer = sender.answer.clone();
+        Box::new(denied)
+    }
+
+    async fn pass_on(&self, sender: &Sender, parcel: Parcel) -> Result<Export, Failure> {
+        let Parcel { signal, packed, held, deadline } = parcel;
+        let (prepared, held) = self.prepare(sender, signal, packed, held).await?;
+        let Spliced { body, items, stripped } = prepared;
+        self.metrics.otlp_bytes.with_label_values(&[signal.name()]).inc_by(body.len() as u64);
+        let mut export = Export::default();
+        if !body.is_empty() {
+            let timeout =
+                deadline.map_or(self.forward_timeout, |deadline| deadline.min(self.forward_timeout));
+            export = self.backend.export(sender.batch(signal, body, items, stripped), timeout).await?;
+        }
+        drop(held);
+        self.metrics.otlp_items.with_label_values(&[signal.name()]).inc_by(items);
+        self.metrics.otlp_stripped.with_label_values(&[signal.name()]).inc_by(stripped);
+        sender.warn(&mut export, stripped);
+        Ok(export)
+    }
+
+    /// Decompresses and splices, off the network threads if it is much.
+    async fn prepare(
+        &self,
+        sender: &Sender,
+        signal: Signal,
+        packed: Packed,
+        mut held: Held,
+    ) -> Result<(Spliced, Held), Failure> {
+        let (budget, policy) = (self.budget.clone(), Arc::clone(&self.policy));
+        let tenant = sender.caller.tenant().to_string();
+        let small = packed.bytes.len() <= INLINE;
+        let work = move || -> Result<(Spliced, Held), Refusal> {
+            let body = budget.unpack(packed, &mut held)?;
+            held.take(body.len())?;
+            let spliced = splice(signal, &body, &policy, &tenant).map_err(malformed)?;
+            Ok((spliced, held))
+        };
+        if small {
+            return Ok(work()?);
+        }
+        Ok(tokio::task::spawn_blocking(work).await.map_err(Fault::new)??)
+    }
+
+    /// Bounds the wait that a sender is told, and spreads it.
+    fn soften(&self, refusal: &mut Refusal, patient: bool) {
+        let Some(wait) = &mut refusal.retry_after else { return };
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        // 0 to 1.5 s in steps of a tenth.
+        let spread = Duration::from_millis(turn.wrapping_mul(7) % 16 * 100);
+        *wait = wait.max(&mut Duration::from_secs(1)).saturating_add(spread);
+        if !patient {
+            *wait = (*wait).min(PATIENCE);
+        }
+    }
+
+    fn count(&self, signal: &'static str, outcome: &'static str) {
+        self.metrics.otlp_requests.with_label_values(&[signal, outcome]).inc();
+    }
+}
+
+impl Sender {
+    fn batch(&self, signal: Signal, body: Bytes, items: u64, stripped: u64) -> Batch {
+        let principal = &self.caller.verified.principal;
+        Batch {
+            signal,
+            tenant: self.caller.tenant().to_string().into(),
+            slug: principal.slug.as_ref().map(|slug| slug.as_str().into()),
+            correlation: self.answer.correlation().as_str().into(),
+            body,
+            items,
+            stripped,
+            trace: self.trace.clone(),
+        }
+    }
+
+    fn warn(&self, export: &mut Export, stripped: u64) {
+        if stripped > 0 {
+            let warning = format!(
+                "{stripped} attributes that may name a tenant were removed; the key names the tenant"
+            );
+            export.warn(&warning);
+        }
+        if let Some(note) = self.note {
+            export.warn(note);
+        }
+    }
+}
+
+impl Gate for Guard {
+    fn admit(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<SocketAddr>,
+        method: &Method,
+    ) -> Result<Admitted, Denied> {
+        Self::admit(self, headers, peer, method)
+    }
+
+    fn correlation(&self, headers: &HeaderMap) -> Correlation {
+        Self::correlation(self, headers)
+    }
+
+    fn deny(&self, failure: Failure, correlation: Correlation) -> Denied {
+        Self::deny(self, failure, correlation)
+    }
+}
+
+fn is_patient(headers: &HeaderMap) -> bool {
+    let agent = headers.get(http::header::USER_AGENT).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    agent.starts_with(PATIENT.as_bytes())
+}
+
+fn malformed(malformed: Malformed) -> Refusal {
+    match malformed {
+        Malformed::TooLarge => Refusal::new(Reason::PayloadTooLarge, malformed.to_string()),
+        Malformed::Truncated
+        | Malformed::Varint
+        | Malformed::Tag
+        | Malformed::Group
+        | Malformed::WireType { .. }
+        | Malformed::Resources
+        | Malformed::Scopes
+        | Malformed::Fragments => Refusal::invalid("body", malformed.to_string()),
+    }
+}

@@ -1,0 +1,199 @@
+//! OTLP over HTTP: `POST /v1/traces`, `/v1/metrics` and `/v1/logs`, protobuf-encoded.
+//!
+//! JSON is answered with 415 for now: it must be transcoded before it can be spliced, since a back end may read names
+//! in it that a filter over JSON would not know.
+
+mod status;
+
+use crate::domain::reading::Reading;
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
+    HeaderValue,
+};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::Full;
+use tonic::body::Body;
+use tower::Service;
+
+use self::status::Encoding;
+use super::Signal;
+use super::gateway::{Gateway, Parcel};
+use super::grpc::Answering;
+use super::intake::Packed;
+use crate::domain::{Failure, Reason, Refusal};
+use crate::guard::{Denied, Peer};
+
+/// Serves OTLP/HTTP. The peer's address is taken from the request's extensions ([`Peer`]).
+#[derive(Clone)]
+pub struct HttpService {
+    gateway: Arc<Gateway>,
+}
+
+impl HttpService {
+    /// A service before this gateway.
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway }
+    }
+}
+
+impl<B> Service<Request<B>> for HttpService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Display + Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Answering {
+        let gateway = Arc::clone(&self.gateway);
+        Box::pin(async move { Ok(answer(&gateway, request).await) })
+    }
+}
+
+/// Why a request is not taken, and how that is written.
+struct No {
+    denied: Box<Denied>,
+    /// In place of the status that the reason has elsewhere.
+    status: Option<StatusCode>,
+    /// Whether the rest of the body will not be read. Over HTTP/1.1 the connection is closed then, as the next request
+    /// would have to be searched for behind it.
+    unread: bool,
+}
+
+async fn answer<B>(gateway: &Gateway, request: Request<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Display,
+{
+    let version = request.version();
+    let encoding = Encoding::of(request.headers());
+    match export(gateway, request).await {
+        Ok(response) => response,
+        Err(no) => refused(&no, encoding, version),
+    }
+}
+
+async fn export<B>(gateway: &Gateway, request: Request<B>) -> Result<Response<Body>, No>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Display,
+{
+    let signal = route(&request).map_err(|(status, refusal)| No {
+        denied: Box::new(gateway.deny("other", refusal.into(), request.headers())),
+        status: Some(status),
+        unread: true,
+    })?;
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let sender = gateway.admit(signal, request.headers(), peer).map_err(No::unread)?;
+    let parcel = receive(gateway, signal, request).await.map_err(|(status, refusal)| No {
+        status,
+        ..No::unread(gateway.deny_sender(signal, Failure::Refused(refusal), &sender))
+    })?;
+    let taken = gateway.take(&sender, parcel).await;
+    let message = taken.map_err(|denied| No { denied, status: None, unread: false })?;
+    let mut response = Response::new(Body::new(Full::new(message)));
+    response.headers_mut().insert(CONTENT_TYPE, Encoding::Protobuf.content_type());
+    sender.answer.write(response.headers_mut());
+    Ok(response)
+}
+
+fn route<B>(request: &Request<B>) -> Result<Signal, (StatusCode, Refusal)> {
+    let path = request.uri().path();
+    let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.http_path() == path) else {
+        let message = "no such path; OTLP is served at /v1/traces, /v1/metrics and /v1/logs";
+        return Err((StatusCode::NOT_FOUND, Refusal::new(Reason::NotFound, message)));
+    };
+    if request.method() != Method::POST {
+        let refusal = Refusal::new(Reason::Unimplemented, "telemetry is sent by POST");
+        return Err((StatusCode::METHOD_NOT_ALLOWED, refusal));
+    }
+    Ok(signal)
+}
+
+/// Reads the body of a request.
+async fn receive<B>(
+    gateway: &Gateway,
+    signal: Signal,
+    request: Request<B>,
+) -> Result<Parcel, (Option<StatusCode>, Refusal)>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Display,
+{
+    let (head, body) = request.into_parts();
+    let unsupported =
+        |message| (Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), Refusal::new(Reason::Unimplemented, message));
+    if !status::is_protobuf(&head.headers) {
+        return Err(unsupported("the content type must be application/x-protobuf"));
+    }
+    let Some(gzip) = is_gzip(&head.headers) else {
+        return Err(unsupported("the content encoding must be gzip or identity"));
+    };
+    let budget = gateway.budget();
+    let read = async {
+        let mut held = budget.begin(announced(&head.headers))?;
+        let check =
+            |so_far: &[u8]| if so_far.len() > budget.max_body() { Err(budget.too_large()) } else { Ok(()) };
+        let bytes = budget.read(body, &mut held, check).await?;
+        Ok(Parcel { signal, packed: Packed { bytes, gzip }, held, deadline: None })
+    };
+    read.await.map_err(|refusal| (None, refusal))
+}
+
+impl No {
+    fn unread(denied: Box<Denied>) -> Self {
+        Self { denied, status: None, unread: true }
+    }
+}
+
+fn refused(no: &No, encoding: Encoding, version: Version) -> Response<Body> {
+    let told = no.denied.refusal.reason.told();
+    let usual = StatusCode::from_u16(told.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = no.status.unwrap_or(usual);
+    let body = status::body(&no.denied, encoding);
+    let mut response = Response::new(Body::new(Full::new(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, encoding.content_type());
+    no.denied.write(headers);
+    if no.unread && version <= Version::HTTP_11 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"));
+    }
+    response
+}
+
+/// `None` for an encoding that is not taken, such as two of them stacked.
+fn is_gzip(headers: &HeaderMap) -> Option<bool> {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    match (encodings.next().map(HeaderValue::as_bytes), encodings.next()) {
+        (None, _) => Some(false),
+        (Some(one), None) if one.eq_ignore_ascii_case(b"identity") => Some(false),
+        (Some(one), None) if one.eq_ignore_ascii_case(b"gzip") => Some(true),
+        (Some(_), _) => None,
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(CONTENT_LENGTH)?.to_str().readable()?;
+    length.parse::<u64>().readable()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! OTLP ingest: telemetry in over gRPC and HTTP, out to the OTLP back end, each batch under the tenant of the key that
+//! sent it.
+//!
+//! One request takes this way, whichever surface it came by:
+//!
+//! 1. [`credentials`] brings the headers that exporters use for keys into the form that the guard reads.
+//! 2. The guard judges the sender by the headers alone; a refused sender's body is never read.
+//! 3. [`intake`] reads and decompresses the body, within a bound for the request and one for all requests.
+//! 4. [`splice`] removes what names a tenant and stamps the key's tenant, working on the bytes as they are.
+//! 5. [`forward`] hands the bytes to the back end and waits. Only what the back end acknowledged is acknowledged;
+//!    there is no queue and no retry, so the sender's own queue stays the buffer.
+//!
+//! [`grpc`] and [`http`] differ in framing and in how an answer is written; all else is [`gateway`].
+
+pub mod credentials;
+pub mod fields;
+pub mod forward;
+pub mod gateway;
+pub mod grpc;
+pub mod http;
+pub mod intake;
+mod options;
+pub mod policy;
+pub mod response;
+pub mod sink;
+pub mod splice;
+pub mod wire;
+
+#[cfg(test)]
+mod testing;
+
+pub use fields::Signal;
+pub use gateway::{Gate, Gateway};
+pub use grpc::GrpcService;
+pub use http::HttpService;
+pub use options::{Address, BadOptions, Options, Protocol};

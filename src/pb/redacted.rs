@@ -1,0 +1,40 @@
+//! `Debug` for messages that carry a secret: everything but the secret.
+
+use super::v1::{CreateApiKeyResponse, RotateApiKeyResponse, VerifyCredentialRequest};
+use std::fmt;
+
+const HIDDEN: &str = "[redacted]";
+
+impl fmt::Debug for VerifyCredentialRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyCredentialRequest")
+            .field("credential", &HIDDEN)
+            .field("required_permission", &self.required_permission)
+            .field("required_feature", &self.required_feature)
+            .field("require_mfa", &self.require_mfa)
+            .field("tenant_id", &self.tenant_id)
+            .field("cost", &self.cost)
+            .field("min_revision", &self.min_revision)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CreateApiKeyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateApiKeyResponse")
+            .field("api_key", &self.api_key)
+            .field("secret", &HIDDEN)
+            .field("revision", &self.revision)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RotateApiKeyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotateApiKeyResponse")
+            .field("api_key", &self.api_key)
+            .field("secret", &HIDDEN)
+            .field("revision", &self.revision)
+            .finish()
+    }
+}

@@ -1,0 +1,118 @@
+//! The tables, as the migrations leave them.
+
+diesel::table! {
+    tenants (id) {
+        id -> Binary,
+        slug -> Text,
+        display_name -> Text,
+        suspended -> Bool,
+        networks -> Text,
+        per_minute -> BigInt,
+        create_time -> BigInt,
+        update_time -> BigInt,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Binary,
+        email -> Text,
+        password_hash -> Nullable<Text>,
+        operator -> Bool,
+        disabled -> Bool,
+        create_time -> BigInt,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    members (tenant_id, user_id) {
+        tenant_id -> Binary,
+        user_id -> Binary,
+        role -> Text,
+        create_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        kind -> Text,
+        user_id -> Nullable<Binary>,
+        environment -> Text,
+        scopes -> Text,
+        digest -> Binary,
+        imported -> Bool,
+        previous_digest -> Nullable<Binary>,
+        previous_until -> Nullable<BigInt>,
+        networks -> Text,
+        per_minute -> BigInt,
+        expire_time -> Nullable<BigInt>,
+        display_name -> Text,
+        prefix -> Text,
+        created_by -> Text,
+        create_time -> BigInt,
+        update_time -> BigInt,
+        revoke_time -> Nullable<BigInt>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_key_uses (key_id) {
+        key_id -> Binary,
+        last_used -> BigInt,
+    }
+}
+
+diesel::table! {
+    requests (tenant_id, actor, request_id) {
+        tenant_id -> Binary,
+        actor -> Text,
+        request_id -> Text,
+        target -> Text,
+        create_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_events (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        time -> BigInt,
+        actor -> Text,
+        credential -> Nullable<Text>,
+        address -> Nullable<Text>,
+        correlation -> Text,
+        action -> Text,
+        target -> Text,
+        detail -> Text,
+    }
+}
+
+diesel::table! {
+    change_head (one) {
+        one -> SmallInt,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    changes (seq) {
+        seq -> BigInt,
+        payload -> Text,
+        time -> BigInt,
+    }
+}
+
+diesel::table! {
+    instance (name) {
+        name -> Text,
+        value -> Binary,
+    }
+}
+
+diesel::joinable!(members -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(members, users);

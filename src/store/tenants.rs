@@ -1,0 +1,138 @@
+//! Tenants in the database.
+
+use super::query::{Columns, RunQueryDsl};
+use super::rows::{count, id, network_texts, networks, text, time};
+use super::schema::tenants;
+use super::snapshot::BATCH;
+use super::when::when;
+use super::{Conn, Error, Result, Tx};
+use crate::domain::TenantId;
+use crate::domain::changes::Change;
+use crate::domain::paging::Page;
+use crate::domain::tenants::{Slug, Tenant, TenantState};
+use diesel::prelude::*;
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = tenants, treat_none_as_null = true)]
+struct Row {
+    id: Vec<u8>,
+    slug: String,
+    display_name: String,
+    suspended: bool,
+    networks: String,
+    per_minute: i64,
+    create_time: i64,
+    update_time: i64,
+    version: i64,
+}
+
+impl From<&Tenant> for Row {
+    fn from(tenant: &Tenant) -> Self {
+        Self {
+            id: tenant.state.id.as_bytes().to_vec(),
+            slug: tenant.state.slug.to_string(),
+            display_name: tenant.display_name.as_str().to_owned(),
+            suspended: tenant.state.suspended,
+            networks: network_texts(&tenant.state.networks),
+            per_minute: tenant.state.per_minute.into(),
+            create_time: tenant.create_time.micros(),
+            update_time: tenant.update_time.micros(),
+            version: tenant.version,
+        }
+    }
+}
+
+impl TryFrom<Row> for Tenant {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            state: TenantState {
+                id: TenantId::from_bytes(id(&row.id)?),
+                slug: text(&row.slug)?,
+                suspended: row.suspended,
+                networks: networks(&row.networks)?,
+                per_minute: count(row.per_minute)?,
+            },
+            display_name: text(&row.display_name)?,
+            create_time: time(row.create_time),
+            update_time: time(row.update_time),
+            version: row.version,
+        })
+    }
+}
+
+/// Adds a tenant.
+pub async fn tenant_insert(tx: &mut Tx, tenant: &Tenant) -> Result<()> {
+    diesel::insert_into(tenants::table).values(Row::from(tenant)).execute(tx.conn()?).await?;
+    tx.record(Change::Tenant(tenant.state.clone()));
+    Ok(())
+}
+
+/// Replaces a tenant whose version is still the one before.
+/// False if it is not: somebody else was quicker.
+pub async fn tenant_replace(tx: &mut Tx, tenant: &Tenant) -> Result<bool> {
+    let place = tenants::table
+        .find(tenant.state.id.as_bytes().to_vec())
+        .filter(tenants::version.eq(tenant.version - 1));
+    let replaced = diesel::update(place).set(Row::from(tenant)).execute(tx.conn()?).await?;
+    tx.record(Change::Tenant(tenant.state.clone()));
+    Ok(replaced == 1)
+}
+
+/// The tenant of that id, read where it will be written.
+pub async fn tenant_for_update(tx: &mut Tx, tenant: TenantId) -> Result<Option<Tenant>> {
+    tenant_by_id(tx.conn()?, tenant).await
+}
+
+/// The tenant of that id.
+pub async fn tenant_by_id(conn: &mut Conn, tenant: TenantId) -> Result<Option<Tenant>> {
+    let row: Option<Row> = tenants::table
+        .find(tenant.as_bytes().to_vec())
+        .select(Row::columns())
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Tenant::try_from).transpose()
+}
+
+/// The tenant of that short name.
+pub async fn tenant_by_slug(conn: &mut Conn, slug: &Slug) -> Result<Option<Tenant>> {
+    let row: Option<Row> = tenants::table
+        .filter(tenants::slug.eq(slug.as_str()))
+        .select(Row::columns())
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Tenant::try_from).transpose()
+}
+
+/// A page of all tenants, or of the one.
+pub async fn tenant_page(conn: &mut Conn, only: Option<TenantId>, page: Page) -> Result<Vec<Tenant>> {
+    let rows: Vec<Row> = tenants::table
+        .filter(when(only.map(|only| tenants::id.eq(only.as_bytes().to_vec()))))
+        .filter(when(page.after.map(|after| tenants::id.lt(after.to_vec()))))
+        .order(tenants::id.desc())
+        .limit(i64::from(page.size) + 1)
+        .select(Row::columns())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(Tenant::try_from).collect()
+}
+
+pub(super) async fn each(conn: &mut Conn, mut take: impl FnMut(TenantState) + Send) -> Result<()> {
+    let mut after = Vec::new();
+    loop {
+        let rows: Vec<Row> = tenants::table
+            .filter(tenants::id.gt(after.clone()))
+            .order(tenants::id)
+            .limit(BATCH)
+            .select(Row::columns())
+            .load(conn)
+            .await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after.clone_from(&last.id);
+        for row in rows {
+            take(Tenant::try_from(row)?.state);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A write transaction.
+
+use super::{Conn, Error, Pg, Result, Sqlite, audit, changes};
+use crate::domain::audit::{Actor, Event};
+use crate::domain::changes::Change;
+use diesel::connection::{AnsiTransactionManager as SqliteTransactions, SimpleConnection};
+use diesel_async::pooled_connection::deadpool::Object;
+use diesel_async::{
+    AnsiTransactionManager as PgTransactions, AsyncConnection, SimpleAsyncConnection, TransactionManager,
+};
+
+/// A transaction that writes. Only [`super::Store::write`] makes one. Dropped
+/// before its end, it closes its connection, and with that rolls back: a
+/// connection given back half-way would keep its locks.
+pub struct Tx {
+    conn: Held,
+    event: Event,
+    changes: Vec<Change>,
+}
+
+/// A connection that is closed when dropped, unless it was given back.
+struct Held(Option<Conn>);
+
+impl Tx {
+    pub(super) async fn begin(conn: Conn, event: Event) -> Result<Self> {
+        let mut tx = Self { conn: Held(Some(conn)), event, changes: Vec::new() };
+        match tx.conn.get()? {
+            // Taken at once, the write lock cannot be refused half-way.
+            Conn::Sqlite(c) => {
+                c.spawn_blocking(|c| SqliteTransactions::begin_transaction_sql(c, "BEGIN IMMEDIATE")).await?;
+            }
+            Conn::Pg(c) => PgTransactions::begin_transaction(&mut **c).await?,
+        }
+        Ok(tx)
+    }
+
+    /// Records what every view will hear of once this commits.
+    pub(super) fn record(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Adds to what the audit entry says.
+    pub fn detail(&mut self, name: &'static str, value: impl std::fmt::Display) {
+        self.event.detail.push((name, value.to_string()));
+    }
+
+    /// When the mutation happens, for every row it writes.
+    pub fn time(&self) -> crate::domain::Timestamp {
+        self.event.time
+    }
+
+    /// The connection, for queries.
+    pub(super) fn conn(&mut self) -> Result<&mut Conn> {
+        self.conn.get()
+    }
+
+    /// Writes the audit entry, then the changes (their lock is held from here
+    /// to the commit, so they come last), and commits. Gives the last number.
+    pub(super) async fn commit(mut self, actor: &Actor) -> Result<u64> {
+        let (event, recorded) = (self.event.clone(), std::mem::take(&mut self.changes));
+        let conn = self.conn.get()?;
+        audit::append(conn, actor, &event).await?;
+        let seq = changes::append(conn, &recorded, event.time).await?;
+        match conn {
+            Conn::Sqlite(c) => {
+                <Sqlite as AsyncConnection>::TransactionManager::commit_transaction(&mut **c).await?;
+            }
+            Conn::Pg(c) => PgTransactions::commit_transaction(&mut **c).await?,
+        }
+        self.conn.0 = None;
+        Ok(seq)
+    }
+
+    pub(super) async fn rollback(mut self) -> Result<()> {
+        match self.conn.get()? {
+            Conn::Sqlite(c) => {
+                <Sqlite as AsyncConnection>::TransactionManager::rollback_transaction(&mut **c).await?;
+            }
+            Conn::Pg(c) => {
+                <Pg as AsyncConnection>::TransactionManager::rollback_transaction(&mut **c).await?;
+            }
+        }
+        self.conn.0 = None;
+        Ok(())
+    }
+}
+
+impl Held {
+    fn get(&mut self) -> Result<&mut Conn> {
+        self.0.as_mut().ok_or_else(|| Error::Unavailable("the transaction has ended".into()))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            conn.close();
+        }
+    }
+}
+
+impl Conn {
+    /// Closes the connection instead of giving it back to its pool.
+    pub(super) fn close(self) {
+        match self {
+            Self::Sqlite(c) => drop(Object::take(c)),
+            Self::Pg(c) => drop(Object::take(c)),
+        }
+    }
+}
+
+/// A connection that is closed in the end, for sessions with a state of their own.
+pub(super) struct Own(Held);
+
+impl Own {
+    pub(super) fn new(conn: Conn) -> Self {
+        Self(Held(Some(conn)))
+    }
+
+    pub(super) fn get(&mut self) -> Result<&mut Conn> {
+        self.0.get()
+    }
+
+    /// Runs a statement of the session itself, such as `BEGIN`.
+    pub(super) async fn run(&mut self, statement: &'static str) -> Result<()> {
+        match self.get()? {
+            Conn::Sqlite(c) => c.spawn_blocking(|c| c.batch_execute(statement)).await?,
+            Conn::Pg(c) => SimpleAsyncConnection::batch_execute(&mut **c, statement).await?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! What Doorward says of itself: names of fields and metrics, and their handles.
+//!
+//! No tenant, person or key is ever a metric's label.
+
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+/// Handles of all metrics.
+pub struct Metrics {
+    registry: Registry,
+    /// Checks of a credential that were accepted.
+    pub accepted: IntCounter,
+    /// Checks that were refused, by reason.
+    pub refused: IntCounterVec,
+    /// Checks that could not be answered.
+    pub unknown: IntCounter,
+    /// Calls that were answered, by method and gRPC status.
+    pub calls: IntCounterVec,
+    /// Keys in the view.
+    pub view_keys: IntGauge,
+    /// The last change in full effect.
+    pub view_applied: IntGauge,
+    /// Milliseconds for which the view may still answer.
+    pub lease_remaining: IntGauge,
+    /// OTLP requests by signal and outcome.
+    pub otlp_requests: IntCounterVec,
+    /// Bytes of OTLP requests, after decompression, by signal.
+    pub otlp_bytes: IntCounterVec,
+    /// Spans, data points and log records passed on, by signal.
+    pub otlp_items: IntCounterVec,
+    /// Attributes that named a tenant and were taken out, by signal.
+    pub otlp_stripped: IntCounterVec,
+    /// Open connections.
+    pub connections: IntGauge,
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    ///
+    /// # Errors
+    /// Two metrics of one name: a mistake in this file.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        Ok(Self {
+            accepted: counter(
+                "doorward_verify_accepted_total",
+                "Checks of a credential that were accepted.",
+            )?,
+            refused: counters("doorward_verify_refused_total", "Checks that were refused.", &["reason"])?,
+            unknown: counter("doorward_verify_unknown_total", "Checks that could not be answered.")?,
+            calls: counters("doorward_rpc_calls_total", "Calls that were answered.", &["method", "code"])?,
+            view_keys: gauge("doorward_view_keys", "Keys in the view.")?,
+            view_applied: gauge("doorward_view_applied_revision", "The last change in full effect.")?,
+            lease_remaining: gauge(
+                "doorward_lease_remaining_milliseconds",
+                "How long the view may still answer.",
+            )?,
+            otlp_requests: counters(
+                "doorward_otlp_requests_total",
+                "OTLP requests.",
+                &["signal", "outcome"],
+            )?,
+            otlp_bytes: counters(
+                "doorward_otlp_bytes_total",
+                "Bytes of OTLP requests, decompressed.",
+                &["signal"],
+            )?,
+            otlp_items: counters(
+                "doorward_otlp_items_total",
+                "Items passed on to the back end.",
+                &["signal"],
+            )?,
+            otlp_stripped: counters(
+                "doorward_otlp_stripped_total",
+                "Attributes taken out of requests because they named a tenant.",
+                &["signal"],
+            )?,
+            connections: gauge("doorward_connections", "Open connections.")?,
+            registry,
+        })
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn text(&self) -> String {
+        let mut text = Vec::new();
+        match TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+            Err(error) => {
+                tracing::error!(%error, "metrics cannot be written");
+                String::new()
+            }
+        }
+    }
+}

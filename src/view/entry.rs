@@ -1,0 +1,239 @@
+//! One key in the view: a record of atomic words that one writer changes and
+//! any number of readers read whole.
+//!
+//! # Invariants
+//! `version` is odd while the writer is changing the record. A reader that saw
+//! the same even version before and after read one state of it. All accesses
+//! are atomic, so a torn read is only ever retried, never undefined.
+
+use crate::domain::address::Networks;
+use crate::domain::keys::{Environment, KeyKind, KeyState};
+use crate::domain::limits::{self, Limit, Rate};
+use crate::domain::reading::Reading;
+use crate::domain::{Digest, KeyId, Permissions, Timestamp};
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
+
+/// Tries before a reader gives its time slice to the writer.
+const SPINS: u32 = 64;
+
+const LIVE: u32 = 1;
+const PREVIOUS: u32 = 1 << 1;
+const TEST: u32 = 1 << 2;
+const IMPORTED: u32 = 1 << 3;
+const KIND: u32 = 4;
+
+/// A key or the previous secret of one. 104 bytes.
+#[derive(Default)]
+pub struct Entry {
+    version: AtomicU32,
+    flags: AtomicU32,
+    digest: [AtomicU64; 4],
+    id: [AtomicU64; 2],
+    scopes: AtomicU64,
+    expire: AtomicI64,
+    /// The rate limit's arrival time; for a previous secret, the record that has it.
+    arrival: AtomicU64,
+    principal: AtomicU32,
+    per_minute: AtomicU32,
+    networks: ArcSwapOption<Networks>,
+    /// The minute since 1970 in which it was last accepted.
+    used: AtomicU32,
+}
+
+/// The beginning of a point's minute.
+pub fn minute_of(time: Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.micros() - time.micros().rem_euclid(MINUTE))
+}
+
+const MINUTE: i64 = 60_000_000;
+
+/// Where a key's rate limit is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell(pub(super) u32);
+
+/// A key that was found, as it was at one moment.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The key.
+    pub id: KeyId,
+    /// What it is narrowed to.
+    pub scopes: Permissions,
+    /// When the presented secret ends; [`Timestamp::NEVER`] if it does not.
+    pub expire: Timestamp,
+    /// Whose it is.
+    pub kind: KeyKind,
+    /// Live or test.
+    pub environment: Environment,
+    /// Whether the presented secret is the one before the last rotation.
+    pub previous: bool,
+    /// Whether it was issued elsewhere.
+    pub imported: bool,
+    /// Requests a minute; 0 is the tenant's default.
+    pub per_minute: u32,
+    /// Where it may be used from; `None` is everywhere.
+    pub networks: Option<Arc<Networks>>,
+    /// Where its rate limit is counted.
+    pub cell: Cell,
+    pub(super) principal: u32,
+}
+
+impl Entry {
+    /// The key, if this record is of that digest and in use.
+    pub fn read(&self, at: u32, digest: Digest) -> Option<Found> {
+        let mut tries = 0_u32;
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            if version.is_multiple_of(2) {
+                let found = self.read_once(at, digest);
+                fence(Ordering::Acquire);
+                if self.version.load(Ordering::Relaxed) == version {
+                    return found;
+                }
+            }
+            tries += 1;
+            if tries.is_multiple_of(SPINS) {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    fn read_once(&self, at: u32, digest: Digest) -> Option<Found> {
+        let flags = self.flags.load(Ordering::Relaxed);
+        if self.digest() != digest || flags & LIVE == 0 {
+            return None;
+        }
+        let previous = flags & PREVIOUS != 0;
+        let counted_at =
+            if previous { u32::try_from(self.arrival.load(Ordering::Relaxed)).readable()? } else { at };
+        Some(Found {
+            id: self.id(),
+            scopes: Permissions::from_bits(self.scopes.load(Ordering::Relaxed)),
+            expire: Timestamp::from_micros(self.expire.load(Ordering::Relaxed)),
+            kind: kind_of(flags),
+            environment: if flags & TEST == 0 { Environment::Live } else { Environment::Test },
+            previous,
+            imported: flags & IMPORTED != 0,
+            per_minute: self.per_minute.load(Ordering::Relaxed),
+            networks: self.networks.load_full(),
+            cell: Cell(counted_at),
+            principal: self.principal.load(Ordering::Relaxed),
+        })
+    }
+
+    fn id(&self) -> KeyId {
+        let [high, low] = &self.id;
+        KeyId::from_halves([high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)])
+    }
+
+    /// Whether the record is of that key. For the writer alone.
+    pub fn is_of(&self, id: KeyId) -> bool {
+        self.flags.load(Ordering::Relaxed) & LIVE != 0 && self.id() == id
+    }
+
+    /// Digest and key of a record in use. For the writer alone.
+    pub fn live(&self) -> Option<(Digest, KeyId)> {
+        (self.flags.load(Ordering::Relaxed) & LIVE != 0).then(|| (self.digest(), self.id()))
+    }
+
+    /// The digest in the record.
+    pub fn digest(&self) -> Digest {
+        let [a, b, c, d] = &self.digest;
+        Digest::from_words([a, b, c, d].map(|word| word.load(Ordering::Relaxed)))
+    }
+
+    /// Fills the record with a key's current secret, keeping what its limit has counted.
+    pub fn write(&self, key: &KeyState, principal: u32) {
+        self.change(|entry| entry.fill(key, key.digest, key.expire, principal, 0));
+    }
+
+    /// Fills the record with a key's previous secret; its limit is counted at `main`.
+    pub fn write_previous(
+        &self,
+        key: &KeyState,
+        digest: Digest,
+        until: Timestamp,
+        principal: u32,
+        main: u32,
+    ) {
+        self.change(|entry| {
+            entry.fill(key, digest, Some(until), principal, PREVIOUS);
+            entry.arrival.store(u64::from(main), Ordering::Relaxed);
+        });
+    }
+
+    /// Empties the record; whoever holds its number finds nothing.
+    pub fn clear(&self) {
+        self.change(|entry| {
+            entry.flags.store(0, Ordering::Relaxed);
+            entry.digest.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+            entry.arrival.store(0, Ordering::Relaxed);
+            entry.used.store(0, Ordering::Relaxed);
+            entry.networks.store(None);
+        });
+    }
+
+    fn change(&self, write: impl FnOnce(&Self)) {
+        self.version.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        write(self);
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    fn fill(&self, key: &KeyState, digest: Digest, expire: Option<Timestamp>, principal: u32, more: u32) {
+        let kind = (0..).zip(KeyKind::ALL).find(|(_, kind)| *kind == key.kind).map_or(0, |(at, _)| at);
+        let test = if key.environment == Environment::Test { TEST } else { 0 };
+        let imported = if key.imported { IMPORTED } else { 0 };
+        let flags = LIVE | more | test | imported | (kind << KIND);
+        for (word, value) in self.id.iter().zip(key.id.halves()) {
+            word.store(value, Ordering::Relaxed);
+        }
+        for (word, value) in self.digest.iter().zip(digest.words()) {
+            word.store(value, Ordering::Relaxed);
+        }
+        self.flags.store(flags, Ordering::Relaxed);
+        self.scopes.store(key.scopes.bits(), Ordering::Relaxed);
+        self.expire.store(expire.unwrap_or(Timestamp::NEVER).micros(), Ordering::Relaxed);
+        self.principal.store(principal, Ordering::Relaxed);
+        self.per_minute.store(key.per_minute, Ordering::Relaxed);
+        let networks = (!key.networks.is_everywhere()).then(|| Arc::new(key.networks.clone()));
+        self.networks.store(networks);
+    }
+
+    /// Notes that it was accepted; writes at most once a minute.
+    pub fn used(&self, now: Timestamp) {
+        let minute = u32::try_from(now.micros() / MINUTE).unwrap_or(0);
+        if self.used.load(Ordering::Relaxed) != minute {
+            self.used.store(minute, Ordering::Relaxed);
+        }
+    }
+
+    /// The key, and the minute in which it was last accepted, if it was.
+    pub fn last_use(&self) -> Option<(KeyId, Timestamp)> {
+        let minute = self.used.load(Ordering::Relaxed);
+        let flags = self.flags.load(Ordering::Relaxed);
+        let counts = minute > 0 && flags & LIVE != 0 && flags & PREVIOUS == 0;
+        counts.then(|| (self.id(), Timestamp::from_micros(i64::from(minute) * MINUTE)))
+    }
+
+    /// Takes `cost` from the limit, in one atomic step: of requests that race
+    /// for the last place exactly one gets it.
+    pub fn take(&self, limit: Limit, cost: u32, now: u64) -> Rate {
+        let mut arrival = self.arrival.load(Ordering::Relaxed);
+        loop {
+            let (next, rate) = limits::decide(arrival, now, limit, cost);
+            let Some(next) = next else { return rate };
+            match self.arrival.compare_exchange_weak(arrival, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return rate,
+                Err(changed) => arrival = changed,
+            }
+        }
+    }
+}
+
+fn kind_of(flags: u32) -> KeyKind {
+    KeyKind::ALL.get((flags >> KIND) as usize).copied().unwrap_or(KeyKind::Ingest)
+}

@@ -1,0 +1,132 @@
+//! All that a check needs, in memory.
+//!
+//! A [`View`] is a copy of the keys, principals and tenants of a Doorward:
+//! loaded from one snapshot, then fed only by the change log, by one
+//! [`Writer`]. Readers take no lock. What is not in it does not exist: there is
+//! no read-through that could bring back what was revoked.
+//!
+//! # Invariants
+//! A change is in full effect for every reader that begins after
+//! [`View::applied`] has reached it.
+
+mod arena;
+mod entry;
+mod index;
+mod principals;
+mod writer;
+
+pub use entry::{Cell, Found};
+pub use writer::Writer;
+
+use crate::domain::changes::Revision;
+use crate::domain::limits::{Limit, Rate};
+use crate::domain::principal::Principal;
+use crate::domain::tenants::TenantState;
+use crate::domain::{Digest, KeyId, TenantId, Timestamp, UserId};
+use arc_swap::ArcSwap;
+use arena::Arena;
+use entry::Entry;
+use index::Index;
+use principals::Slot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The readers' side.
+pub struct View {
+    entries: Arena<Entry>,
+    by_digest: ArcSwap<Index>,
+    principals: Arena<Slot>,
+    members: papaya::HashMap<(TenantId, UserId), u32>,
+    slugs: papaya::HashMap<String, TenantId>,
+    tenants: papaya::HashMap<TenantId, Arc<TenantState>>,
+    applied: AtomicU64,
+    keys: AtomicU64,
+}
+
+impl View {
+    /// An empty view and its writer; `keys` is how many to make room for.
+    pub fn with_room_for(keys: usize) -> (Arc<Self>, Writer) {
+        let view = Arc::new(Self {
+            entries: Arena::new(),
+            by_digest: ArcSwap::from_pointee(Index::with_room_for(keys)),
+            principals: Arena::new(),
+            members: papaya::HashMap::new(),
+            slugs: papaya::HashMap::new(),
+            tenants: papaya::HashMap::new(),
+            applied: AtomicU64::new(0),
+            keys: AtomicU64::new(0),
+        });
+        let writer = Writer::new(Arc::clone(&view), keys);
+        (view, writer)
+    }
+
+    /// The key whose secret has this digest.
+    pub fn key(&self, digest: Digest) -> Option<Found> {
+        let index = self.by_digest.load();
+        index.candidates(digest.words()).find_map(|at| {
+            let entry = self.entries.get(at)?;
+            entry.read(at, digest)
+        })
+    }
+
+    /// Who a key stands for, as of now.
+    pub fn principal(&self, found: &Found) -> Option<Arc<Principal>> {
+        self.principals.get(found.principal)?.current()
+    }
+
+    /// A person as a member of a tenant, if they are one.
+    pub fn member(&self, tenant: TenantId, user: UserId) -> Option<Arc<Principal>> {
+        let at = *self.members.pin().get(&(tenant, user))?;
+        self.principals.get(at)?.current()
+    }
+
+    /// The tenant of that short name.
+    pub fn tenant_named(&self, slug: &str) -> Option<TenantId> {
+        self.slugs.pin().get(slug).copied()
+    }
+
+    /// A tenant.
+    pub fn tenant(&self, tenant: TenantId) -> Option<Arc<TenantState>> {
+        self.tenants.pin().get(&tenant).cloned()
+    }
+
+    /// Notes that a key was accepted.
+    pub fn used(&self, cell: Cell, now: Timestamp) {
+        if let Some(entry) = self.entries.get(cell.0) {
+            entry.used(now);
+        }
+    }
+
+    /// The minute in which the key of this digest was last accepted.
+    pub fn last_use(&self, digest: Digest) -> Option<Timestamp> {
+        let found = self.key(digest)?;
+        self.entries.get(found.cell.0)?.last_use().map(|(_, used)| used)
+    }
+
+    /// Every key that was accepted in the minute of `since` or later, with
+    /// the minute in which it last was.
+    pub fn used_since(&self, since: Timestamp) -> Vec<(KeyId, Timestamp)> {
+        let entries = (0..=u32::MAX).map_while(|at| self.entries.get(at));
+        entries.filter_map(Entry::last_use).filter(|(_, used)| *used >= entry::minute_of(since)).collect()
+    }
+
+    /// Takes `cost` from a key's rate limit. `now` is nanoseconds since 1970.
+    pub fn take(&self, cell: Cell, limit: Limit, cost: u32, now: u64) -> Option<Rate> {
+        Some(self.entries.get(cell.0)?.take(limit, cost, now))
+    }
+
+    /// The last change that is in full effect.
+    pub fn applied(&self) -> Revision {
+        Revision::from_number(self.applied.load(Ordering::Acquire))
+    }
+
+    /// Keys that are held.
+    pub fn len(&self) -> u64 {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    /// Whether no key is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

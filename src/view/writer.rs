@@ -1,0 +1,245 @@
+//! The one writer of a view.
+
+use super::View;
+use super::index::Index;
+use super::principals::{self, Holder, Known};
+use crate::domain::changes::{Change, Revision};
+use crate::domain::keys::{KeyKind, KeyState};
+use crate::domain::members::{MemberState, Role};
+use crate::domain::tenants::TenantState;
+use crate::domain::users::UserState;
+use crate::domain::{KeyId, TenantId, UserId};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Applies changes to a [`View`]. There is one for each view.
+pub struct Writer {
+    view: Arc<View>,
+    by_id: Index,
+    /// Words of `by_digest` and `by_id` that are used.
+    used: (usize, usize),
+    /// Records given out so far, and those free again.
+    next: u32,
+    free: Vec<u32>,
+    /// The record of the previous secret of a key, by the key's own record.
+    previous: HashMap<u32, u32>,
+    tenants: HashMap<TenantId, TenantState>,
+    users: HashMap<UserId, UserState>,
+    roles: HashMap<(TenantId, UserId), Role>,
+    holders: HashMap<Holder, u32>,
+    of_tenant: HashMap<TenantId, Vec<Holder>>,
+    of_user: HashMap<UserId, Vec<Holder>>,
+}
+
+impl Writer {
+    pub(super) fn new(view: Arc<View>, keys: usize) -> Self {
+        Self {
+            view,
+            by_id: Index::with_room_for(keys),
+            used: (0, 0),
+            next: 0,
+            free: Vec::new(),
+            previous: HashMap::new(),
+            tenants: HashMap::new(),
+            users: HashMap::new(),
+            roles: HashMap::new(),
+            holders: HashMap::new(),
+            of_tenant: HashMap::new(),
+            of_user: HashMap::new(),
+        }
+    }
+
+    /// Applies one change. Applying it again changes nothing.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Tenant(tenant) => self.apply_tenant(tenant),
+            Change::User(user) => self.apply_user(user),
+            Change::Member(member) => self.apply_member(&member),
+            Change::Key(key) => self.apply_key(&key),
+        }
+    }
+
+    /// Declares every change up to this one to be in full effect.
+    pub fn advance(&mut self, to: Revision) {
+        self.view.applied.store(to.number(), Ordering::Release);
+    }
+
+    fn apply_tenant(&mut self, tenant: TenantState) {
+        let id = tenant.id;
+        self.view.slugs.pin().insert(tenant.slug.as_str().to_owned(), id);
+        self.view.tenants.pin().insert(id, Arc::new(tenant.clone()));
+        self.tenants.insert(id, tenant);
+        for holder in self.of_tenant.get(&id).cloned().unwrap_or_default() {
+            self.refresh(holder);
+        }
+    }
+
+    fn apply_user(&mut self, user: UserState) {
+        let id = user.id;
+        self.users.insert(id, user);
+        for holder in self.of_user.get(&id).cloned().unwrap_or_default() {
+            self.refresh(holder);
+        }
+    }
+
+    fn apply_member(&mut self, member: &MemberState) {
+        let place = (member.tenant, member.user);
+        match member.role {
+            Some(role) => self.roles.insert(place, role),
+            None => self.roles.remove(&place),
+        };
+        let at =
+            self.principal(Holder { tenant: member.tenant, kind: KeyKind::User, user: Some(member.user) });
+        self.view.members.pin().insert(place, at);
+        self.refresh(Holder { tenant: member.tenant, kind: KeyKind::User, user: Some(member.user) });
+    }
+
+    fn apply_key(&mut self, key: &KeyState) {
+        let existing = self.record_of(key.id);
+        if key.revoked {
+            if let Some(at) = existing {
+                self.remove(at, key.id);
+                self.view.keys.fetch_sub(1, Ordering::Relaxed);
+            }
+            return;
+        }
+        let principal = self.principal(Holder { tenant: key.tenant, kind: key.kind, user: key.user });
+        match existing {
+            Some(at) => self.rewrite(at, key, principal),
+            None => self.insert(key, principal),
+        }
+    }
+
+    /// Puts a key that has no record into one.
+    fn insert(&mut self, key: &KeyState, principal: u32) {
+        let Some(at) = self.new_record() else { return };
+        let Some(entry) = self.view.entries.get_or_grow(at) else { return };
+        entry.write(key, principal);
+        self.make_room();
+        self.used.0 += usize::from(self.view.by_digest.load().add(key.digest.words(), at));
+        self.used.1 += usize::from(self.by_id.add(hash_of(key.id), at));
+        self.view.keys.fetch_add(1, Ordering::Relaxed);
+        self.add_previous(at, key, principal);
+    }
+
+    /// Puts a key's new state into its record. A secret that lives on through
+    /// a rotation has its own record before it loses the key's, so that no
+    /// reader misses it in between.
+    fn rewrite(&mut self, at: u32, key: &KeyState, principal: u32) {
+        let Some(before) = self.view.entries.get(at).map(super::Entry::digest) else { return };
+        let outlived = self.previous.remove(&at);
+        self.add_previous(at, key, principal);
+        if let Some(entry) = self.view.entries.get(at) {
+            entry.write(key, principal);
+        }
+        if before != key.digest {
+            self.make_room();
+            let index = self.view.by_digest.load();
+            index.remove(before.words(), at);
+            self.used.0 += usize::from(index.add(key.digest.words(), at));
+        }
+        if let Some(outlived) = outlived {
+            self.discard(outlived);
+        }
+    }
+
+    fn add_previous(&mut self, main: u32, key: &KeyState, principal: u32) {
+        let Some(previous) = key.previous else { return };
+        let Some(at) = self.new_record() else { return };
+        let Some(entry) = self.view.entries.get_or_grow(at) else { return };
+        entry.write_previous(key, previous.digest, previous.until, principal, main);
+        self.make_room();
+        self.used.0 += usize::from(self.view.by_digest.load().add(previous.digest.words(), at));
+        self.previous.insert(main, at);
+    }
+
+    fn remove(&mut self, at: u32, id: KeyId) {
+        if let Some(previous) = self.previous.remove(&at) {
+            self.discard(previous);
+        }
+        self.by_id.remove(hash_of(id), at);
+        self.discard(at);
+    }
+
+    /// Empties a record and makes it free.
+    fn discard(&mut self, at: u32) {
+        let Some(entry) = self.view.entries.get(at) else { return };
+        let digest = entry.digest();
+        entry.clear();
+        self.view.by_digest.load().remove(digest.words(), at);
+        self.free.push(at);
+    }
+
+    fn record_of(&self, id: KeyId) -> Option<u32> {
+        let is_it = |at: &u32| self.view.entries.get(*at).is_some_and(|entry| entry.is_of(id));
+        self.by_id.candidates(hash_of(id)).find(is_it)
+    }
+
+    fn new_record(&mut self) -> Option<u32> {
+        self.free.pop().or_else(|| {
+            let at = self.next;
+            self.next = self.next.checked_add(1)?;
+            Some(at)
+        })
+    }
+
+    /// Rebuilds an index that is nearly full, for half as many records again.
+    fn make_room(&mut self) {
+        let by_digest = self.view.by_digest.load_full();
+        if self.used.0 + 1 < by_digest.room() && self.used.1 + 1 < self.by_id.room() {
+            return;
+        }
+        let records = (self.next as usize - self.free.len()) * 3 / 2 + 64;
+        let (fresh, by_id) = (Index::with_room_for(records), Index::with_room_for(records));
+        let previous: std::collections::HashSet<u32> = self.previous.values().copied().collect();
+        self.used = (0, 0);
+        for at in 0..self.next {
+            let Some((digest, id)) = self.view.entries.get(at).and_then(super::Entry::live) else { continue };
+            self.used.0 += usize::from(fresh.add(digest.words(), at));
+            if !previous.contains(&at) {
+                self.used.1 += usize::from(by_id.add(hash_of(id), at));
+            }
+        }
+        self.view.by_digest.store(Arc::new(fresh));
+        self.by_id = by_id;
+    }
+
+    /// The number of a holder's principal, which is made if there is none.
+    fn principal(&mut self, holder: Holder) -> u32 {
+        if let Some(at) = self.holders.get(&holder) {
+            return *at;
+        }
+        let at = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
+        self.holders.insert(holder, at);
+        self.of_tenant.entry(holder.tenant).or_default().push(holder);
+        if let Some(user) = holder.user {
+            self.of_user.entry(user).or_default().push(holder);
+        }
+        self.refresh(holder);
+        at
+    }
+
+    fn refresh(&self, holder: Holder) {
+        let known = Known {
+            tenant: self.tenants.get(&holder.tenant),
+            user: holder.user.and_then(|user| self.users.get(&user)),
+            role: holder.user.and_then(|user| self.roles.get(&(holder.tenant, user)).copied()),
+        };
+        let slot = self.holders.get(&holder).and_then(|at| self.view.principals.get_or_grow(*at));
+        if let Some(slot) = slot {
+            slot.set(principals::make(holder, &known));
+        }
+    }
+}
+
+/// Identifiers are random in their last half.
+fn hash_of(id: KeyId) -> [u64; 4] {
+    let [high, low] = id.halves();
+    let low = low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    [low, low.rotate_left(32) ^ high, 0, 0]
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -1,0 +1,191 @@
+//! An OTLP back end in the test process: keeps what arrives, and can be told to be unavailable.
+use super::ports;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, async_trait};
+
+/// One export request as it arrived.
+#[derive(Clone)]
+pub struct Arrival {
+    /// `traces`, `metrics` or `logs`.
+    pub signal: &'static str,
+    /// The attributes of every resource in it.
+    pub resources: Vec<Vec<KeyValue>>,
+    pub metadata: MetadataMap,
+    /// The whole message, for a search through all of it.
+    pub bytes: Vec<u8>,
+}
+
+impl Arrival {
+    /// Every value of a resource attribute, over all resources.
+    pub fn attribute(&self, key: &str) -> Vec<String> {
+        let all = self.resources.iter().flatten().filter(|pair| pair.key == key);
+        all.map(|pair| text_of(pair).to_owned()).collect()
+    }
+
+    /// Every value of a header.
+    pub fn header(&self, name: &str) -> Vec<&str> {
+        self.metadata.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    /// Whether a text occurs anywhere in the message or its headers.
+    pub fn contains(&self, text: &str) -> bool {
+        let body = self.bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        body || format!("{:?}", self.metadata).contains(text)
+    }
+}
+
+/// A running back end; it ends with the test's runtime.
+#[derive(Clone)]
+pub struct Backend {
+    port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    arrivals: Mutex<Vec<Arrival>>,
+    down: AtomicBool,
+}
+
+impl Backend {
+    /// Starts one on a free port.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", ports::free())).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::<State>::default();
+        let routes = tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::from_arc(state.clone()))
+            .add_service(MetricsServiceServer::from_arc(state.clone()))
+            .add_service(LogsServiceServer::from_arc(state.clone()));
+        tokio::spawn(routes.serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener)));
+        Self { port, state }
+    }
+
+    /// As `otlp.backend` takes it.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Whether it shall answer `UNAVAILABLE` from now on.
+    pub fn set_down(&self, down: bool) {
+        self.state.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Takes what has arrived since the last time.
+    pub fn take(&self) -> Vec<Arrival> {
+        std::mem::take(&mut *self.state.arrivals.lock().unwrap())
+    }
+}
+
+impl State {
+    fn receive<M: Message, A: Default>(
+        &self,
+        signal: &'static str,
+        request: &Request<M>,
+        resources: impl Iterator<Item = Option<Resource>>,
+    ) -> Result<Response<A>, Status> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the back end was told to be down"));
+        }
+        self.arrivals.lock().unwrap().push(Arrival {
+            signal,
+            resources: resources.map(|resource| resource.unwrap_or_default().attributes).collect(),
+            metadata: request.metadata().clone(),
+            bytes: request.get_ref().encode_to_vec(),
+        });
+        Ok(Response::new(A::default()))
+    }
+}
+
+#[async_trait]
+impl TraceService for State {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let resources = request.get_ref().resource_spans.clone().into_iter().map(|part| part.resource);
+        self.receive("traces", &request, resources)
+    }
+}
+
+#[async_trait]
+impl MetricsService for State {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let resources = request.get_ref().resource_metrics.clone().into_iter().map(|part| part.resource);
+        self.receive("metrics", &request, resources)
+    }
+}
+
+#[async_trait]
+impl LogsService for State {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let resources = request.get_ref().resource_logs.clone().into_iter().map(|part| part.resource);
+        self.receive("logs", &request, resources)
+    }
+}
+
+fn text_of(pair: &KeyValue) -> &str {
+    match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => text,
+        other => panic!("{} is {other:?}, not a string", pair.key),
+    }
+}
+
+/// The harness's own proof: the SDK speaks to the back end with nothing in between.
+mod tests {
+    use super::super::python::Python;
+    use super::Backend;
+    use serde_json::json;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_sdk_reaches_the_back_end_and_hears_when_it_is_down() {
+        let backend = Backend::start().await;
+        let mut python = Python::start("export.py").await;
+        for signal in ["traces", "metrics", "logs"] {
+            let order = json!({
+                "protocol": "grpc", "signal": signal, "endpoint": backend.url(), "key": "some",
+                "attributes": {"tenant.id": "spoofed"}, "marker": "the-marker",
+            });
+            let answer = python.ask(&order);
+            assert_eq!(answer["acknowledged"], true, "{answer}");
+            let arrivals = backend.take();
+            assert_eq!(arrivals.len(), 1);
+            assert_eq!(arrivals[0].signal, signal);
+            assert_eq!(arrivals[0].attribute("tenant.id"), ["spoofed"]);
+            assert_eq!(arrivals[0].header("authorization"), ["Bearer some"]);
+            assert!(arrivals[0].contains("the-marker") && !arrivals[0].contains("another"));
+        }
+        backend.set_down(true);
+        let order =
+            json!({"protocol": "grpc", "signal": "traces", "endpoint": backend.url(), "marker": "lost"});
+        let answer = python.ask(&order);
+        assert_eq!(answer["acknowledged"], false, "{answer}");
+        assert!(backend.take().is_empty());
+    }
+}

@@ -1,0 +1,7 @@
+//! Keys: made, seen, changed, rotated, revoked and taken over.
+
+mod changes;
+mod creation;
+mod import;
+mod lists;
+mod rotation;

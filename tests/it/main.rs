@@ -1,0 +1,31 @@
+//! Doorward from outside: the real binary on real databases, called by real clients.
+//!
+//! A scenario is named after what it proves and says in a comment which promise that is.
+//! `harness` starts and stops everything that a scenario needs; nothing has to run beforehand.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test may read clocks, and may drop an error that it expects"
+)]
+
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod ops;
+#[cfg(test)]
+mod otlp;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod python_client;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod verify;

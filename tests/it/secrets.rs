@@ -1,0 +1,142 @@
+//! Planted secrets, looked for in everything that the server writes.
+use crate::harness::client::{self, Metadata};
+use crate::harness::database::DATABASE_PASSWORD;
+use crate::harness::mint::unknown_key;
+use crate::harness::world::named;
+use crate::harness::{Database, Settings, World, on_both, rest};
+use bytes::Bytes;
+use doorward::pb::v1::{
+    BatchVerifyCredentialsRequest, CreateApiKeyRequest, ImportApiKeyRequest, ListApiKeysRequest,
+    RevokeApiKeyRequest, RotateApiKeyRequest, VerifyCredentialRequest, WhoAmIRequest,
+};
+use http::Method;
+use serde_json::json;
+
+/// The shortest part of a secret that counts as a leak.
+const WINDOW: usize = 8;
+
+/// Everything is logged, down to the libraries.
+fn loud() -> Settings {
+    Settings::default().set("otlp.backend", "sink").set("log.filter", "trace")
+}
+
+/// Uses a secret in every place that takes one, well and badly.
+async fn use_everywhere(world: &World, secret: &str) {
+    let server = &world.server;
+    for name in ["authorization", "x-api-key", "x-master-key", "cookie", "x-correlation-id", "x-tenant-id"] {
+        for value in [secret.to_owned(), format!("Bearer {secret}")] {
+            let metadata = Metadata::none().and(name, &value);
+            let _ = client::keys(&server.api(), metadata.clone())
+                .list_api_keys(ListApiKeysRequest::default())
+                .await;
+            let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+            let _ = client::raw(&server.otlp_grpc(), &metadata, path, b"\xff".to_vec()).await;
+            for (address, path) in [(server.api(), "/v1/api-keys"), (server.otlp_http(), "/v1/traces")] {
+                let request = rest::request(Method::POST, path, &[(name, &value)], Bytes::from_static(b"{"));
+                let _ = rest::send(&address, request).await;
+            }
+        }
+    }
+    let question = VerifyCredentialRequest { credential: secret.to_owned(), ..Default::default() };
+    let _ = world.authn().verify_credential(question.clone()).await;
+    let bad = VerifyCredentialRequest { required_permission: "keys.nonsense".into(), ..question.clone() };
+    let batch = BatchVerifyCredentialsRequest { requests: vec![question, bad] };
+    let _ = world.authn().batch_verify_credentials(batch).await;
+    let body = json!({"credential": secret, "peer_address": "nonsense"});
+    let _ = rest::call(&server.api(), &world.owner, Method::POST, "/v1/auth/verify", &body).await;
+    let body = json!({"credential": {"nested": secret}, secret: 1});
+    let _ = rest::call(&server.api(), &world.owner, Method::POST, "/v1/auth/verify", &body).await;
+    for path in ["/v1/auth/me?api_key=", "/v1/auth/me?access_token=", "/v1/nonsense/"] {
+        let _ = rest::get(&server.api(), &format!("{path}{secret}")).await;
+    }
+    let _ = world
+        .keys()
+        .get_api_key(doorward::pb::v1::GetApiKeyRequest { id: secret.to_owned(), ..Default::default() })
+        .await;
+    let _ = world
+        .keys()
+        .create_api_key(CreateApiKeyRequest { request_id: secret.to_owned(), ..named("x") })
+        .await;
+}
+
+/// The first part of the secret that the text has.
+fn leaked<'a>(text: &str, secret: &'a str) -> Option<&'a str> {
+    let starts = 0..=secret.len() - WINDOW;
+    starts.map(|at| &secret[at..at + WINDOW]).find(|part| text.contains(part))
+}
+
+/// The random part: the prefix may be shown, the rest may not.
+fn hidden(secret: &str) -> &str {
+    secret.rsplit('_').next().unwrap()
+}
+
+on_both! {
+    // R22, A62
+    async fn no_log_line_and_no_metric_has_any_part_of_a_secret(database: Database) {
+        let world = World::with(database, loud()).await;
+        let (key, first) = world.create_plain().await;
+        let rotate = RotateApiKeyRequest { id: key.id.clone(), ..Default::default() };
+        let second = world.keys().rotate_api_key(rotate).await.unwrap().into_inner().secret;
+        world.authn_as(&second).who_am_i(WhoAmIRequest {}).await.unwrap();
+        let digest = "0123456789abcdef".repeat(4);
+        let import = ImportApiKeyRequest { sha256: digest.clone(), profile: "legacy".into(), ..Default::default() };
+        let _ = world.keys().import_api_key(import).await;
+        let unknown = unknown_key("dw_live_");
+        for secret in [&first, &second, &unknown] {
+            use_everywhere(&world, secret).await;
+        }
+        world.keys().revoke_api_key(RevokeApiKeyRequest { id: key.id.clone() }).await.unwrap();
+        use_everywhere(&world, &second).await;
+        let metrics = rest::get(&world.server.ops(), "/metrics").await.unwrap().text();
+        let written = world.server.log() + &metrics;
+        assert!(written.lines().count() > 100, "too quiet to prove anything:\n{written}");
+        assert!(!metrics.contains(&key.id) && !metrics.contains(&world.tenant_id), "{metrics}");
+        for secret in [&first, &second, &unknown, &world.owner, &world.ingest] {
+            assert_eq!(leaked(&written, hidden(secret)), None, "{}", lines_with(&written, hidden(secret)));
+        }
+        for secret in [DATABASE_PASSWORD, digest.as_str()] {
+            assert_eq!(leaked(&written, secret), None, "{}", lines_with(&written, secret));
+        }
+    }
+
+    // R11: the database has digests, so a copy of it opens nothing.
+    async fn the_database_has_no_secret(database: Database) {
+        let world = World::start(database).await;
+        let (_, secret) = world.create_plain().await;
+        let content = match &world.database {
+            Database::Sqlite(directory) => {
+                let mut content = Vec::new();
+                for entry in std::fs::read_dir(directory.path()).unwrap() {
+                    content.extend(std::fs::read(entry.unwrap().path()).unwrap());
+                }
+                String::from_utf8_lossy(&content).into_owned()
+            }
+            Database::Postgres(url) => dump(url).await,
+        };
+        assert!(content.contains("plain"), "the key's name is not there, so nothing was read");
+        for secret in [&secret, &world.owner, &world.ingest] {
+            assert_eq!(leaked(&content, hidden(secret)), None);
+        }
+    }
+}
+
+/// Every row of every table as text.
+async fn dump(url: &str) -> String {
+    let name = url.rsplit('/').next().unwrap();
+    let client = crate::harness::postgres::Postgres::shared().connect(name).await;
+    let tables =
+        client.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", &[]).await.unwrap();
+    let mut content = String::new();
+    for table in tables {
+        let query = format!("SELECT t::text FROM \"{}\" t", table.get::<_, String>(0));
+        for row in client.query(&query, &[]).await.unwrap() {
+            content.push_str(&row.get::<_, String>(0));
+            content.push('\n');
+        }
+    }
+    content
+}
+
+fn lines_with(text: &str, secret: &str) -> String {
+    text.lines().filter(|line| leaked(line, secret).is_some()).take(5).collect::<Vec<_>>().join("\n")
+}
