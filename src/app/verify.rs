@@ -130,7 +130,12 @@ impl Verifier {
     }
 
     /// The same caller acting for another tenant, if they may (R6).
-    pub fn act_for(&self, verified: Verified, tenant: &str) -> Result<Verified, Refusal> {
+    pub fn act_for(
+        &self,
+        verified: Verified,
+        tenant: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<Verified, Refusal> {
         let mismatch = || Refusal::new(Reason::TenantMismatch, "this credential may not act for that tenant");
         let target = self.tenant_named(tenant).ok_or_else(mismatch)?;
         if target == verified.principal.tenant {
@@ -149,6 +154,9 @@ impl Verifier {
         };
         if principal.standing == Standing::TenantSuspended {
             return Err(suspended());
+        }
+        if !principal.networks.allow(peer) {
+            return Err(not_from_here());
         }
         let permissions = principal.permissions.and(verified.scopes);
         Ok(Verified { principal, permissions, ..verified })
@@ -276,7 +284,11 @@ fn admit(found: &Found, principal: &Principal, peer: Option<IpAddr>, now: Timest
     if key_allows && principal.networks.allow(peer) {
         return Ok(());
     }
-    Err(Refusal::new(Reason::IpNotAllowed, "the credential may not be used from this address"))
+    Err(not_from_here())
+}
+
+fn not_from_here() -> Refusal {
+    Refusal::new(Reason::IpNotAllowed, "the credential may not be used from this address")
 }
 
 fn suspended() -> Refusal {

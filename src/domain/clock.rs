@@ -90,7 +90,7 @@ pub mod fixed {
         fn fill(&self, buffer: &mut [u8]) {
             for byte in buffer {
                 let next = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                *byte = (next >> 40) as u8;
+                *byte = next.to_be_bytes()[2];
             }
         }
     }

@@ -96,10 +96,10 @@ mod tests {
 
     #[test]
     fn bytes_and_hex_go_round() {
-        let bytes: [u8; 32] = std::array::from_fn(|at| at as u8 * 7);
+        let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap() * 7);
         let digest = Digest::from_bytes(&bytes);
         assert_eq!(digest.to_bytes(), bytes);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+        let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02X}"));
         assert_eq!(Digest::from_hex(&hex), Some(digest));
         assert_eq!(Digest::from_hex(&hex[1..]), None);
         assert_eq!(Digest::from_hex(&hex.replace('0', "g")), None);

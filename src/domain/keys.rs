@@ -289,7 +289,7 @@ mod tests {
     fn an_overlap_never_outlives_the_key() {
         let now = Timestamp::from_micros(1_000_000);
         let digest = Digest::from_bytes(&[9; 32]);
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(key().rotated(digest, Duration::ZERO, now).state.previous, None);
         assert_eq!(key().rotated(digest, hour, now).state.previous.unwrap().until, now.plus(hour));
         let mut ending = key();
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_revoked_key_keeps_no_way_in() {
         let now = Timestamp::from_micros(1_000_000);
-        let rotated = key().rotated(Digest::from_bytes(&[9; 32]), Duration::from_secs(60), now);
+        let rotated = key().rotated(Digest::from_bytes(&[9; 32]), Duration::from_mins(1), now);
         let revoked = rotated.revoked(now);
         assert_eq!((revoked.status(now), revoked.state.previous), (KeyStatus::Revoked, None));
     }

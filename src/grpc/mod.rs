@@ -2,6 +2,7 @@
 //! one call of the app, and writes the answer.
 
 mod authn;
+mod deadline;
 mod keys;
 mod shapes;
 mod tenancy;

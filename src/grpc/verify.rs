@@ -1,7 +1,7 @@
 //! Checks of credentials: one, a batch, a stream. The busiest methods, so they
 //! pass by the generated code: requests are decoded, answers written by hand.
 
-use super::{MAX_REQUEST, wire};
+use super::{MAX_REQUEST, deadline, wire};
 use crate::app::{App, Caller, Demand};
 use crate::domain::{Failure, Moment, Permission, Refusal, TenantId};
 use crate::guard;
@@ -210,7 +210,10 @@ where
                 let method = Stream1(self.checks.clone());
                 Box::pin(async move { Ok(grpc().streaming(method, request).await) })
             }
-            _ => Box::pin(self.rest.call(request)),
+            _ => {
+                let limit = deadline::limit(request.headers());
+                Box::pin(deadline::within(limit, self.rest.call(request)))
+            }
         }
     }
 }

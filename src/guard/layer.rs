@@ -1,10 +1,12 @@
 //! The guard as a tower layer around a gRPC stack.
 
-use super::{Answer, Denied, Guard, Need, Peer, Policy, status};
+use super::{Answer, Denied, Guard, METHODS, Need, Peer, Policy, status};
 use crate::domain::reading::Reading;
 use crate::domain::{Reason, Refusal};
+use crate::telemetry::Metrics;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
+use prometheus::IntCounter;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -51,9 +53,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let counted = self.guard.calls.of(request.uri().path());
         match self.guard.pass(&mut request) {
-            Ok(answer) => Answering { state: State::Running { call: self.inner.call(request), answer } },
-            Err(denied) => Answering { state: State::Denied { denied: Some(*denied) } },
+            Ok(answer) => {
+                Answering { counted, state: State::Running { call: self.inner.call(request), answer } }
+            }
+            Err(denied) => Answering { counted, state: State::Denied { denied: Some(*denied) } },
         }
     }
 }
@@ -79,6 +84,7 @@ impl Guard {
 pin_project! {
     /// An answer under way.
     pub struct Answering<F> {
+        counted: Codes,
         #[pin]
         state: State<F>,
     }
@@ -99,23 +105,68 @@ where
     type Output = Result<Response<Body>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
+        let this = self.project();
+        match this.state.project() {
             StateProjection::Running { call, answer } => {
                 let mut response = ready!(call.poll(cx))?;
                 if let Some(refusal) = made_by_the_transport(response.headers()) {
                     response = status::status(&refusal).into_http();
                 }
                 answer.write(response.headers_mut());
+                this.counted.count(response.headers());
                 Poll::Ready(Ok(response))
             }
             StateProjection::Denied { denied } => match denied.take() {
                 Some(denied) => {
                     let mut response = denied.status().into_http();
                     denied.write(response.headers_mut());
+                    this.counted.count(response.headers());
                     Poll::Ready(Ok(response))
                 }
                 None => Poll::Pending,
             },
+        }
+    }
+}
+
+/// Counters of every method's answers, made once, so that counting takes no lock.
+pub struct Calls {
+    methods: Vec<Codes>,
+    unknown: Codes,
+}
+
+/// Counters of one method's answers, by gRPC status.
+#[derive(Clone)]
+struct Codes(Arc<[IntCounter]>);
+
+impl Calls {
+    /// Counters of every method that has a policy.
+    pub fn new(metrics: &Metrics) -> Self {
+        let codes = |method: &str| {
+            let name = |code: i32| code.to_string();
+            Codes((0..=16).map(|code| metrics.calls.with_label_values(&[method, &name(code)])).collect())
+        };
+        Self {
+            methods: METHODS.iter().map(|policy| codes(policy.method)).collect(),
+            unknown: codes("unknown"),
+        }
+    }
+
+    fn of(&self, path: &str) -> Codes {
+        let known = METHODS.iter().zip(&self.methods).find(|(policy, _)| policy.method == path);
+        known.map_or(&self.unknown, |(_, codes)| codes).clone()
+    }
+}
+
+impl Codes {
+    /// Counts an answer by what its headers say. A stream that fails later has
+    /// been counted as begun well.
+    fn count(&self, headers: &HeaderMap) {
+        let code = headers
+            .get("grpc-status")
+            .map_or(tonic::Code::Ok, |code| tonic::Code::from_bytes(code.as_bytes()));
+        if let Some(counter) = self.0.get(code as usize) {
+            counter.inc();
         }
     }
 }

@@ -34,6 +34,7 @@ pub struct Guard {
     verifier: Arc<Verifier>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    calls: layer::Calls,
     peers: peer::Peers,
     correlations: Correlations,
 }
@@ -59,7 +60,8 @@ impl Guard {
         let mut process = [0; 8];
         entropy.fill(&mut process);
         let correlations = Correlations::new(u64::from_be_bytes(process));
-        Self { verifier, clock, metrics, peers: peer::Peers::new(options), correlations }
+        let calls = layer::Calls::new(&metrics);
+        Self { verifier, clock, metrics, calls, peers: peer::Peers::new(options), correlations }
     }
 
     /// Judges a call by its headers alone, before any of its body is read.
@@ -127,7 +129,7 @@ impl Guard {
         let mut home = None;
         if let Some(tenant) = acts_for {
             let before = verified.principal.tenant;
-            verified = self.verifier.act_for(verified, tenant)?;
+            verified = self.verifier.act_for(verified, tenant, address)?;
             home = (before != verified.principal.tenant).then_some(before);
         }
         let caller = Caller { verified, home, correlation: correlation.clone(), address };

@@ -244,6 +244,14 @@ async fn stamp(mut own: Own, stamps: &[(KeyId, Timestamp)]) -> Result<()> {
     own.run("COMMIT").await
 }
 
+/// How many of a tenant's keys are not revoked.
+pub async fn key_count_of(tx: &mut Tx, tenant: TenantId) -> Result<i64> {
+    let live = api_keys::table
+        .filter(api_keys::tenant_id.eq(tenant.as_bytes().to_vec()))
+        .filter(api_keys::revoke_time.is_null());
+    Ok(live.count().get_result(tx.conn()?).await?)
+}
+
 pub(super) async fn count_live(conn: &mut Conn) -> Result<u64> {
     let count: i64 = api_keys::table.filter(api_keys::revoke_time.is_null()).count().get_result(conn).await?;
     u64::try_from(count).map_err(corrupt)

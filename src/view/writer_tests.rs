@@ -28,9 +28,9 @@ fn user(disabled: bool) -> Change {
 
 fn filled() -> (Arc<View>, Writer) {
     let (view, mut writer) = View::with_room_for(10);
-    [tenant(false), user(false), member(Some(Role::Owner))]
-        .into_iter()
-        .for_each(|change| writer.apply(change));
+    for change in [tenant(false), user(false), member(Some(Role::Owner))] {
+        writer.apply(change);
+    }
     (view, writer)
 }
 
@@ -116,7 +116,10 @@ fn it_grows_and_uses_what_became_free() {
         let mut bytes = [0; 32];
         for (at, word) in bytes.chunks_mut(4).enumerate() {
             word.copy_from_slice(
-                &n.wrapping_add(1).wrapping_mul(0x9e37_79b9 + 2 * at as u32).rotate_left(11).to_be_bytes(),
+                &n.wrapping_add(1)
+                    .wrapping_mul(0x9e37_79b9 + 2 * u32::try_from(at).unwrap())
+                    .rotate_left(11)
+                    .to_be_bytes(),
             );
         }
         let id = KeyId::from_bytes(

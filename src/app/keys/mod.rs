@@ -16,6 +16,9 @@ use crate::store::{Error, Tx, Written};
 use rules::{changeable, environment, no_profile, rescope, stale, visible, within, writable};
 use std::time::Duration;
 
+/// Keys that a tenant can have at once, revoked ones not counted.
+const MAX_KEYS: i64 = 100_000;
+
 /// A key that somebody wants.
 #[derive(Debug, Clone)]
 pub struct NewKey {
@@ -384,6 +387,10 @@ impl App {
             store
                 .write(&actor, event, async move |tx| {
                     once(tx, tenant, &name, request_id, key.state.id).await?;
+                    if rows::key_count_of(tx, tenant).await? >= MAX_KEYS {
+                        let message = format!("a tenant has at most {MAX_KEYS} keys; revoke some");
+                        return Err(Refusal::new(Reason::QuotaExceeded, message).into());
+                    }
                     tx.detail("display_name", key.display_name.as_str());
                     tx.detail("kind", key.state.kind.name());
                     tx.detail("scopes", format!("{:?}", key.state.scopes));
