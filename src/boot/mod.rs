@@ -6,6 +6,7 @@ mod deferred;
 mod dev;
 mod listener;
 mod log;
+mod panics;
 mod server;
 mod stack;
 mod tls;

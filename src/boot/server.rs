@@ -2,6 +2,7 @@
 
 use super::ambient::{OsEntropy, SystemClock};
 use super::listener::{Limits, Port};
+use super::panics::CatchPanic;
 use super::stack::{self, Parts, Stack};
 use super::tls;
 use crate::app::{App, flush_uses};
@@ -85,11 +86,7 @@ impl Server {
         let api = bind(settings.api.listen).await?;
         let api_at = api.listener.local_addr()?;
         let service = ApiService::new(grpc, &settings, &parts)?;
-        ports.spawn(api.serve(service, stop.clone()));
-
-        let ops = Port::bind(settings.ops.listen, None, limits, parts.metrics.connections.clone()).await?;
-        let ops_at = ops.listener.local_addr()?;
-        probes.spawn(ops.serve(probes_service(&parts), stop_last.clone()));
+        ports.spawn(api.serve(CatchPanic(service), stop.clone()));
 
         let (mut otlp_grpc, mut otlp_http) = (None, None);
         if settings.otlp.is_on() {
@@ -100,14 +97,20 @@ impl Server {
             if let Some(address) = settings.otlp.grpc_listen.0 {
                 let port = bind(address).await?;
                 otlp_grpc = Some(port.listener.local_addr()?);
-                ports.spawn(port.serve(otlp::GrpcService::new(Arc::clone(&gateway)), stop.clone()));
+                ports.spawn(
+                    port.serve(CatchPanic(otlp::GrpcService::new(Arc::clone(&gateway))), stop.clone()),
+                );
             }
             if let Some(address) = settings.otlp.http_listen.0 {
                 let port = bind(address).await?;
                 otlp_http = Some(port.listener.local_addr()?);
-                ports.spawn(port.serve(otlp::HttpService::new(gateway), stop.clone()));
+                ports.spawn(port.serve(CatchPanic(otlp::HttpService::new(gateway)), stop.clone()));
             }
         }
+        // Last: whoever is told that it is ready finds every port open.
+        let ops = Port::bind(settings.ops.listen, None, limits, parts.metrics.connections.clone()).await?;
+        let ops_at = ops.listener.local_addr()?;
+        probes.spawn(ops.serve(probes_service(&parts), stop_last.clone()));
         let addresses = Addresses { api: api_at, ops: ops_at, otlp_grpc, otlp_http };
         stack::report(&reporter, true).await;
         let server = Self { parts, addresses, stop, stop_last, ports, probes, reporter };

@@ -24,14 +24,18 @@ pub fn load(
     };
     let mut faults = environment::lay_over(&mut table, variables);
     faults.extend(secrets::resolve(&mut table).iter().map(ToString::to_string));
-    faults.extend(one_by_one(&table));
-    if !faults.is_empty() {
-        return Err(BadConfiguration(faults));
+    faults.extend(take_out_unreadable(&mut table));
+    // What can be read is judged too, so that one fault does not hide the others.
+    match Settings::deserialize(table) {
+        Ok(settings) => {
+            faults.extend(settings.faults());
+            if faults.is_empty() { Ok(settings) } else { Err(BadConfiguration(faults)) }
+        }
+        Err(error) => {
+            faults.push(first_line(&error));
+            Err(BadConfiguration(faults))
+        }
     }
-    let settings =
-        Settings::deserialize(table).map_err(|error| BadConfiguration(vec![first_line(&error)]))?;
-    let faults = settings.faults();
-    if faults.is_empty() { Ok(settings) } else { Err(BadConfiguration(faults)) }
 }
 
 fn parse(path: &Path) -> Result<Table, String> {
@@ -44,20 +48,21 @@ fn parse(path: &Path) -> Result<Table, String> {
     })
 }
 
-/// Reads each setting by itself, so that one fault does not hide the others.
-fn one_by_one(table: &Table) -> Vec<String> {
+/// Reads each setting by itself, and takes out those that cannot be read.
+fn take_out_unreadable(table: &mut Table) -> Vec<String> {
     let mut faults = Vec::new();
-    for (section, settings) in table {
-        let Some(settings) = settings.as_table() else {
+    table.retain(|section, settings| {
+        let Some(settings) = settings.as_table_mut() else {
             faults.push(format!("{section}: must be a section"));
-            continue;
+            return false;
         };
-        for (key, value) in settings {
-            if let Err(error) = environment::probe(section, key, value.clone()) {
-                faults.push(format!("{section}.{key}: {}", first_line(&error)));
-            }
-        }
-    }
+        settings.retain(|key, value| {
+            let read = environment::probe(section, key, value.clone());
+            faults.extend(read.as_ref().err().map(|error| format!("{section}.{key}: {}", first_line(error))));
+            read.is_ok()
+        });
+        !settings.is_empty()
+    });
     faults
 }
 

@@ -27,7 +27,8 @@ impl Keys {
         caller: &Caller,
         wanted: pb::CreateApiKeyRequest,
     ) -> Result<pb::CreateApiKeyResponse, Failure> {
-        let (written, minted) = self.app.key_create(caller, shapes::new_key(&wanted)?).await?;
+        let (written, minted) =
+            self.app.key_create(caller, shapes::new_key(&wanted, self.app.clock.now())?).await?;
         Ok(pb::CreateApiKeyResponse {
             api_key: Some(shapes::key(&written.value, None, self.app.clock.now())),
             secret: minted.reveal().to_owned(),
@@ -114,7 +115,7 @@ impl Keys {
         caller: &Caller,
         wanted: pb::ImportApiKeyRequest,
     ) -> Result<pb::ImportApiKeyResponse, Failure> {
-        let written = self.app.key_import(caller, shapes::foreign_key(wanted)?).await?;
+        let written = self.app.key_import(caller, shapes::foreign_key(wanted, self.app.clock.now())?).await?;
         Ok(pb::ImportApiKeyResponse {
             api_key: Some(shapes::key(&written.value, None, self.app.clock.now())),
             revision: written.revision.to_string(),

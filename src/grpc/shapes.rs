@@ -34,6 +34,14 @@ fn to_time(faults: &mut Faults, field: &'static str, time: prost_types::Timestam
     Some(Timestamp::from_micros(time.seconds * 1_000_000 + i64::from(time.nanos) / 1000))
 }
 
+/// Whole and positive, or nothing. The library's own conversion normalises
+/// first, which overflows for what a client can send.
+fn to_duration(duration: prost_types::Duration) -> Option<std::time::Duration> {
+    let seconds = u64::try_from(duration.seconds).readable()?;
+    let nanos = u32::try_from(duration.nanos).readable().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(std::time::Duration::new(seconds, nanos))
+}
+
 fn from_duration(duration: std::time::Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
@@ -116,7 +124,7 @@ fn optional<T>(value: T, is_there: bool) -> Option<T> {
     is_there.then_some(value)
 }
 
-pub fn new_key(wanted: &pb::CreateApiKeyRequest) -> Result<NewKey, Refusal> {
+pub fn new_key(wanted: &pb::CreateApiKeyRequest, now: Timestamp) -> Result<NewKey, Refusal> {
     let mut faults = Faults::default();
     let name = faults.take("display_name", wanted.display_name.parse());
     let user = (!wanted.user_id.is_empty()).then(|| faults.take("user_id", wanted.user_id.parse())).flatten();
@@ -124,6 +132,9 @@ pub fn new_key(wanted: &pb::CreateApiKeyRequest) -> Result<NewKey, Refusal> {
         (to_kind(&mut faults, wanted.kind), to_environment(&mut faults, wanted.environment));
     let scopes = to_scopes(&mut faults, &wanted.scopes);
     let expire = wanted.expire_time.and_then(|time| to_time(&mut faults, "expire_time", time));
+    if expire.is_some_and(|expire| expire <= now) {
+        faults.add("expire_time", "must be in the future");
+    }
     let networks = to_networks(&mut faults, "allowed_networks", &wanted.allowed_networks);
     let per_minute = to_limit(&mut faults, "rate_limit", wanted.rate_limit);
     let request_id = to_request_id(&mut faults, &wanted.request_id);
@@ -141,7 +152,7 @@ pub fn new_key(wanted: &pb::CreateApiKeyRequest) -> Result<NewKey, Refusal> {
     })
 }
 
-pub fn foreign_key(wanted: pb::ImportApiKeyRequest) -> Result<ForeignKey, Refusal> {
+pub fn foreign_key(wanted: pb::ImportApiKeyRequest, now: Timestamp) -> Result<ForeignKey, Refusal> {
     let mut faults = Faults::default();
     let sha256 = Digest::from_hex(&wanted.sha256).ok_or("must be the 64 hexadecimal digits of a SHA-256");
     let sha256 = faults.take("sha256", sha256);
@@ -161,7 +172,7 @@ pub fn foreign_key(wanted: pb::ImportApiKeyRequest) -> Result<ForeignKey, Refusa
         request_id: wanted.request_id,
         ..pb::CreateApiKeyRequest::default()
     };
-    let wanted_key = match (new_key(&as_new), faults) {
+    let wanted_key = match (new_key(&as_new, now), faults) {
         (Ok(key), faults) => faults.check().map(|()| key)?,
         (Err(refusal), mut faults) => {
             refusal.violations.into_iter().for_each(|fault| faults.add(fault.field, fault.description));
@@ -219,8 +230,8 @@ pub fn key_patch(wanted: &pb::UpdateApiKeyRequest) -> Result<KeyPatch, Refusal> 
 /// How long the old secret lives on, and the request's id.
 pub fn rotation(wanted: &pb::RotateApiKeyRequest) -> Result<(std::time::Duration, Option<String>), Refusal> {
     let mut faults = Faults::default();
-    let overlap = wanted.overlap.map_or(Ok(std::time::Duration::ZERO), std::time::Duration::try_from);
-    let overlap = overlap.readable().filter(|overlap| *overlap <= crate::domain::keys::MAX_OVERLAP);
+    let overlap = wanted.overlap.map_or(Some(std::time::Duration::ZERO), to_duration);
+    let overlap = overlap.filter(|overlap| *overlap <= crate::domain::keys::MAX_OVERLAP);
     let overlap = faults.take("overlap", overlap.ok_or("must be 0 to 30 days"));
     let request_id = to_request_id(&mut faults, &wanted.request_id);
     faults.check()?;

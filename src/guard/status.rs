@@ -84,9 +84,9 @@ pub fn translate(code: tonic::Code, message: &str) -> Refusal {
         Code::Cancelled | Code::DeadlineExceeded => new(Reason::DeadlineExceeded, "the deadline passed"),
         Code::Unavailable => new(Reason::BackendUnavailable, "the service cannot answer this now"),
         Code::InvalidArgument => new(Reason::InvalidArgument, "the request cannot be read"),
+        Code::NotFound => new(Reason::NotFound, "no such service"),
         Code::Ok
         | Code::Unknown
-        | Code::NotFound
         | Code::AlreadyExists
         | Code::PermissionDenied
         | Code::FailedPrecondition

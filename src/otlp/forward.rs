@@ -9,7 +9,6 @@ mod grpc;
 mod http;
 mod verdict;
 
-use crate::domain::reading::Reading;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,14 +92,13 @@ pub struct Batch {
 
 /// A connected back end.
 #[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is one, for the life of the process")]
 pub enum Backend {
     /// Writes lines.
     Sink(Arc<dyn Lines>),
     /// OTLP over gRPC.
     Grpc(GrpcBackend),
     /// OTLP over HTTP.
-    Http(HttpBackend),
+    Http(Box<HttpBackend>),
 }
 
 impl Target {
@@ -114,7 +112,7 @@ impl Target {
         if text == "sink" {
             return Ok(Self::Sink);
         }
-        let url: Uri = text.parse::<Uri>().readable().ok_or(BadTarget::Unreadable)?;
+        let url: Uri = text.parse().or(Err(BadTarget::Unreadable))?;
         let authority = url.authority().ok_or(BadTarget::Unreadable)?;
         if !matches!(url.scheme_str(), Some("http" | "https")) || authority.host().is_empty() {
             return Err(BadTarget::Unreadable);
@@ -142,7 +140,9 @@ impl Backend {
         match target {
             Target::Sink => Ok(Self::Sink(lines)),
             Target::Otlp { protocol: Protocol::Grpc, url } => GrpcBackend::new(&url).map(Self::Grpc),
-            Target::Otlp { protocol: Protocol::Http, url } => HttpBackend::new(&url).map(Self::Http),
+            Target::Otlp { protocol: Protocol::Http, url } => {
+                HttpBackend::new(&url).map(Box::new).map(Self::Http)
+            }
         }
     }
 

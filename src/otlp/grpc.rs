@@ -6,7 +6,6 @@
 
 mod frame;
 
-use crate::domain::reading::Reading;
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::Future;
@@ -115,9 +114,9 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Display,
 {
-    let (head, body) = request.into_parts();
-    let gzip = is_gzip(&head.headers)?;
-    let deadline = deadline(&head.headers)?;
+    let (parts, body) = request.into_parts();
+    let gzip = is_gzip(&parts.headers)?;
+    let deadline = deadline(&parts.headers)?;
     let budget = gateway.budget();
     let mut held = budget.begin(None)?;
     let check = |so_far: &[u8]| Frame::read(so_far, budget).map(|_| ());
@@ -172,12 +171,12 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
 fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
     let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
     let bad = || Refusal::invalid("grpc-timeout", "must be at most eight digits and one of H, M, S, m, u, n");
-    let text = value.to_str().readable().ok_or_else(bad)?;
+    let text = value.to_str().or(Err(bad()))?;
     let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(bad());
     }
-    let amount: u64 = digits.parse::<u64>().readable().ok_or_else(bad)?;
+    let amount: u64 = digits.parse().or(Err(bad()))?;
     match unit {
         "H" => Ok(Some(Duration::from_secs(amount * 3600))),
         "M" => Ok(Some(Duration::from_secs(amount * 60))),

@@ -5,7 +5,6 @@
 
 mod status;
 
-use crate::domain::reading::Reading;
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -131,18 +130,18 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Display,
 {
-    let (head, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let unsupported =
         |message| (Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), Refusal::new(Reason::Unimplemented, message));
-    if !status::is_protobuf(&head.headers) {
+    if !status::is_protobuf(&parts.headers) {
         return Err(unsupported("the content type must be application/x-protobuf"));
     }
-    let Some(gzip) = is_gzip(&head.headers) else {
+    let Some(gzip) = is_gzip(&parts.headers) else {
         return Err(unsupported("the content encoding must be gzip or identity"));
     };
     let budget = gateway.budget();
     let read = async {
-        let mut held = budget.begin(announced(&head.headers))?;
+        let mut held = budget.begin(announced(&parts.headers))?;
         let check =
             |so_far: &[u8]| if so_far.len() > budget.max_body() { Err(budget.too_large()) } else { Ok(()) };
         let bytes = budget.read(body, &mut held, check).await?;
@@ -191,8 +190,9 @@ fn is_gzip(headers: &HeaderMap) -> Option<bool> {
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {
-    let length = headers.get(CONTENT_LENGTH)?.to_str().readable()?;
-    length.parse::<u64>().readable()
+    let Ok(text) = headers.get(CONTENT_LENGTH)?.to_str() else { return None };
+    let Ok(length) = text.parse() else { return None };
+    Some(length)
 }
 
 #[cfg(test)]

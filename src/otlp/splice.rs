@@ -2,7 +2,7 @@
 //! copied as it came.
 //!
 //! The body is walked once along the [field table](super::fields). What stays becomes ranges of the body in a
-//! [`Plan`], and the output is written from the plan in one go. A message in which nothing changes costs no more than
+//! plan, and the output is written from the plan in one go. A message in which nothing changes costs no more than
 //! the walk: it is one range, joined to the one before it.
 //!
 //! Fields that the table does not list are dropped in every message that is walked, because nobody can say what a

@@ -36,7 +36,7 @@ use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::principal::{Principal, Standing};
 use crate::domain::{
-    Correlation, Failure, Fault, KeyId, Permission, Permissions, Refusal, TenantId, Timestamp,
+    Correlation, Digest, Failure, Fault, KeyId, Permission, Permissions, Refusal, TenantId, Timestamp,
 };
 use crate::guard::{Admitted, Answer, Denied, Policy as Method};
 use crate::telemetry::Metrics;
@@ -103,7 +103,7 @@ fn caller(correlation: Correlation) -> Caller {
         written: OnceLock::new(),
     };
     let verified = Verified {
-        digest: crate::domain::Digest::from_bytes(&[7; 32]),
+        digest: Digest::from_words([0; 4]),
         principal: Arc::new(principal),
         key: KeyId::from_bytes([1; 16]),
         environment: Environment::Live,

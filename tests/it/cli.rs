@@ -219,7 +219,8 @@ async fn check_config_is_content_with_what_is_sound() {
         assert_eq!(checked.code, Some(64), "{name}={value}: {}{}", checked.out, checked.err);
         assert!(!checked.err.is_empty());
     }
-    assert!(std::fs::read_dir(tempfile::tempdir().unwrap().path()).unwrap().next().is_none());
+    let Database::Sqlite(directory) = &database else { unreachable!() };
+    assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "a check made a database");
 }
 
 #[tokio::test]

@@ -28,4 +28,6 @@ mod refusals;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod verify;

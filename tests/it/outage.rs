@@ -123,6 +123,7 @@ async fn a_link_that_is_cut_for_a_moment_is_not_noticed_by_checks() {
     let world = World::with(database, settings()).await;
     for _ in 0..3 {
         proxy.set(Mode::Cut);
+        tokio::time::sleep(Duration::from_millis(100)).await;
         proxy.set(Mode::Pass);
         let end = Instant::now() + LEASE + SLACK;
         while Instant::now() < end {

@@ -70,13 +70,13 @@ on_both! {
         let (revoked_key, revoked) = world.create_plain().await;
         let (rotated_key, rotated) = world.create_plain().await;
         let (_, good) = world.create_plain().await;
-        let soon = SystemTime::now() + Duration::from_millis(1500);
+        let soon = SystemTime::now() + Duration::from_millis(2500);
         let (_, expired) = world.create(CreateApiKeyRequest { expire_time: Some(soon.into()), ..named("soon") }).await;
         principal(ask(world.authn(), about(&expired)).await);
         world.keys().revoke_api_key(RevokeApiKeyRequest { id: revoked_key.id }).await.unwrap();
         let rotate = RotateApiKeyRequest { id: rotated_key.id, ..Default::default() };
         world.keys().rotate_api_key(rotate).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1600)).await;
+        tokio::time::sleep(Duration::from_millis(2600)).await;
         let unknown = unknown_key("dw_live_");
         let padded = format!(" {good}");
         let shouted = good.to_uppercase();

@@ -1,6 +1,5 @@
 //! An OTLP back end over HTTP, protobuf-encoded.
 
-use crate::domain::reading::Reading;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -93,7 +92,8 @@ async fn read(body: Incoming) -> Result<Bytes, Failure> {
 
 /// `Retry-After` in seconds; a date is not worth a calendar here.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().readable()?.trim().parse().readable()?;
+    let Ok(text) = headers.get(RETRY_AFTER)?.to_str() else { return None };
+    let Ok(seconds) = text.trim().parse() else { return None };
     Some(Duration::from_secs(seconds))
 }
 

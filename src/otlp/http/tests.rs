@@ -25,7 +25,7 @@ impl Call {
         Self { method: Method::POST, path: "/v1/traces", headers, body: body.into() }
     }
 
-    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.retain(|(have, _)| *have != name);
         self.headers.push((name, value.to_string()));
         self
@@ -42,13 +42,13 @@ impl Call {
         send(request).await
     }
 
-    async fn to_sink(self) -> (Got, Kept) {
+    async fn into_sink(self) -> (Got, Kept) {
         let (gateway, kept) = gateway(&options("sink"));
         (self.to(gateway).await, kept)
     }
 
     async fn refusal(self) -> Got {
-        let (got, kept) = self.to_sink().await;
+        let (got, kept) = self.into_sink().await;
         assert!(kept.lines().is_empty(), "{:?}", kept.lines());
         got
     }
@@ -94,7 +94,7 @@ async fn an_export_reaches_the_back_end_under_the_keys_tenant_and_no_other() {
 
 #[tokio::test]
 async fn the_sink_prints_and_full_success_is_an_empty_body() {
-    let (got, kept) = Call::new(vec![0x0a, 0x00]).to_sink().await;
+    let (got, kept) = Call::new(vec![0x0a, 0x00]).into_sink().await;
     assert_eq!((got.status, got.body.len()), (200, 0));
     let line = &kept.lines()[0];
     assert!(

@@ -1,5 +1,9 @@
 //! An OTLP back end in the test process: keeps what arrives, and can be told to be unavailable.
 use super::ports;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
@@ -20,6 +24,8 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
 
@@ -68,17 +74,36 @@ struct State {
 }
 
 impl Backend {
-    /// Starts one on a free port.
-    pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", ports::free())).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let state = Arc::<State>::default();
+    /// Starts one that speaks OTLP over gRPC.
+    pub async fn grpc() -> Self {
+        let (backend, listener) = Self::bound().await;
         let routes = tonic::transport::Server::builder()
-            .add_service(TraceServiceServer::from_arc(state.clone()))
-            .add_service(MetricsServiceServer::from_arc(state.clone()))
-            .add_service(LogsServiceServer::from_arc(state.clone()));
-        tokio::spawn(routes.serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener)));
-        Self { port, state }
+            .add_service(TraceServiceServer::from_arc(backend.state.clone()))
+            .add_service(MetricsServiceServer::from_arc(backend.state.clone()))
+            .add_service(LogsServiceServer::from_arc(backend.state.clone()));
+        tokio::spawn(routes.serve_with_incoming(TcpListenerStream::new(listener)));
+        backend
+    }
+
+    /// Starts one that speaks OTLP over HTTP, encoded as protobuf.
+    pub async fn http() -> Self {
+        let (backend, listener) = Self::bound().await;
+        let state = backend.state.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = state.clone();
+                let service = hyper::service::service_fn(move |request| answer(state.clone(), request));
+                let connection = hyper::server::conn::http1::Builder::new();
+                tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        backend
+    }
+
+    async fn bound() -> (Self, TcpListener) {
+        let listener = TcpListener::bind(("127.0.0.1", ports::free())).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (Self { port, state: Arc::default() }, listener)
     }
 
     /// As `otlp.backend` takes it.
@@ -115,6 +140,30 @@ impl State {
         });
         Ok(Response::new(A::default()))
     }
+}
+
+/// `POST /v1/traces` and its like, through the same handlers.
+async fn answer(
+    state: Arc<State>,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Full<Bytes>>, Status> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|error| Status::unknown(error.to_string()))?.to_bytes();
+    let metadata = MetadataMap::from_headers(head.headers);
+    let outcome = match head.uri.path() {
+        "/v1/traces" => TraceService::export(&*state, decoded(metadata, &body)?).await.map(drop),
+        "/v1/metrics" => MetricsService::export(&*state, decoded(metadata, &body)?).await.map(drop),
+        "/v1/logs" => LogsService::export(&*state, decoded(metadata, &body)?).await.map(drop),
+        path => panic!("{path} is no path of OTLP"),
+    };
+    let status = if outcome.is_ok() { 200 } else { 503 };
+    let answer = hyper::Response::builder().status(status).header("content-type", "application/x-protobuf");
+    Ok(answer.body(Full::default()).unwrap())
+}
+
+fn decoded<M: Message + Default>(metadata: MetadataMap, body: &[u8]) -> Result<Request<M>, Status> {
+    let message = M::decode(body).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok(Request::from_parts(metadata, tonic::Extensions::default(), message))
 }
 
 #[async_trait]
@@ -165,7 +214,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_sdk_reaches_the_back_end_and_hears_when_it_is_down() {
-        let backend = Backend::start().await;
+        let backend = Backend::grpc().await;
         let mut python = Python::start("export.py").await;
         for signal in ["traces", "metrics", "logs"] {
             let order = json!({

@@ -179,6 +179,7 @@ impl Server {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end && self.is_alive() {
             if rest::get(&self.ops(), "/ready").await.is_ok_and(|answer| answer.status == 200) {
+                self.listens_everywhere().await;
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -186,6 +187,14 @@ impl Server {
         // What it printed last may still be on its way.
         tokio::time::sleep(Duration::from_millis(100)).await;
         false
+    }
+
+    /// Whoever is ready takes connections, at every port.
+    async fn listens_everywhere(&self) {
+        for address in [self.api(), self.ops(), self.otlp_grpc(), self.otlp_http()] {
+            let connected = tokio::net::TcpStream::connect(&address).await;
+            assert!(connected.is_ok(), "it says that it is ready and does not listen on {address}");
+        }
     }
 }
 

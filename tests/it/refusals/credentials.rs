@@ -55,9 +55,9 @@ on_both! {
     // R4, R17
     async fn an_expired_key(database: Database) {
         let world = World::start(database).await;
-        let end = SystemTime::now() + Duration::from_millis(1500);
+        let end = SystemTime::now() + Duration::from_millis(2500);
         let (_, expired) = world.create(CreateApiKeyRequest { expire_time: Some(end.into()), ..named("short") }).await;
-        tokio::time::sleep(Duration::from_millis(1600)).await;
+        tokio::time::sleep(Duration::from_millis(2600)).await;
         let mut siege = Siege::of(world).await;
         let header = bearer(&expired);
         let over = Refusal(Code::Unauthenticated, 401, "API_KEY_EXPIRED");
@@ -110,7 +110,7 @@ async fn credentials_joined_by_a_comma() {
 #[tokio::test]
 async fn other_kinds_of_credentials() {
     let mut siege = Siege::plain(Database::sqlite()).await;
-    let digest = "Digest username=somebody, response=0123456789abcdef";
+    let digest = "Digest 0123456789abcdef0123456789abcdef";
     siege.refused_by_rest(&[("authorization", digest)], INVALID_API_KEY).await;
     let token = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJub2JvZHkifQ.c2lnbmF0dXJlLW9mLW5vYm9keQ";
     let invalid = Refusal(Code::Unauthenticated, 401, "INVALID_TOKEN");

@@ -8,11 +8,15 @@ use bytes::Bytes;
 use doorward::pb::v1::CreateApiKeyRequest;
 use http::Method;
 use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tonic::Code;
 use tonic_types::StatusExt;
 
 const CREATE: &str = "/doorward.v1.KeysService/CreateApiKey";
-/// More than any request of the API may have.
+/// What a request of the API may have at most.
+const LIMIT: usize = 1 << 20;
+/// Far more than that.
 const TOO_MUCH: usize = 16 << 20;
 
 impl Siege {
@@ -26,6 +30,32 @@ impl Siege {
         let request = rest::request(Method::POST, path, &headers, body.into());
         rest::send(&self.world.server.api(), request).await.unwrap()
     }
+}
+
+/// A request whose head alone says that it is too large.
+fn declared(key: &str) -> Vec<u8> {
+    head(key, &format!("content-length: {TOO_MUCH}"))
+}
+
+/// A request that turns out to be too large.
+fn chunked(key: &str) -> Vec<u8> {
+    let mut bytes = head(key, "transfer-encoding: chunked");
+    bytes.extend(format!("{LIMIT:x}\r\n{}\r\n1\r\nx\r\n", "x".repeat(LIMIT)).into_bytes());
+    bytes
+}
+
+fn head(key: &str, length: &str) -> Vec<u8> {
+    let lines = ["POST /v1/api-keys HTTP/1.1", "host: localhost", "content-type: application/json", length];
+    format!("{}\r\nauthorization: Bearer {key}\r\n\r\n", lines.join("\r\n")).into_bytes()
+}
+
+/// What comes back for these bytes, until the server closes or says no more.
+async fn exchange(address: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 on_both! {
@@ -103,8 +133,11 @@ on_both! {
         body.resize(TOO_MUCH, b'x');
         let refused = siege.raw_grpc(CREATE, body.clone()).await;
         assert_refused(refused, Code::ResourceExhausted, "PAYLOAD_TOO_LARGE");
-        let answer = siege.post("/v1/api-keys", "application/json", body).await;
-        answer.assert_refused(413, "PAYLOAD_TOO_LARGE");
+        for sent in [declared(&siege.world.owner), chunked(&siege.world.owner)] {
+            let answer = exchange(&siege.world.server.api(), &sent).await;
+            assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+            assert!(answer.contains("PAYLOAD_TOO_LARGE"), "{answer}");
+        }
         siege.ends().await;
     }
 

@@ -3,7 +3,7 @@ use super::{EXPORT, Refusal, Siege, bearer};
 use crate::harness::client::{self, Metadata, assert_refused};
 use crate::harness::rest;
 use crate::harness::world::{Stranger, named};
-use crate::harness::{Database, World, on_both};
+use crate::harness::{Database, Settings, World, on_both};
 use doorward::pb::v1::{
     CreateApiKeyRequest, GetApiKeyRequest, ListApiKeysRequest, ResumeTenantRequest, RevokeApiKeyRequest,
     RotateApiKeyRequest, SetIpAllowlistRequest, SuspendTenantRequest, UpdateApiKeyRequest,
@@ -132,20 +132,38 @@ on_both! {
         siege.ends().await;
     }
 
-    // R19: the tenant's own list, which holds for all its keys.
+    // R19: the tenant's own list, which holds for all its keys; whose address it is, a trusted proxy says.
     async fn an_address_that_the_tenant_does_not_allow(database: Database) {
-        let world = World::start(database).await;
+        let settings = Settings::default().set("otlp.backend", "sink").set("proxies.trusted", "127.0.0.0/8");
+        let world = World::with(database, settings).await;
         let stranger = world.stranger().await;
-        let metadata = Metadata::bearer(&world.owner).and("x-tenant-id", &stranger.tenant_id);
-        let mut tenancy = client::tenancy(&world.server.api(), metadata);
-        let only = |network: &str| SetIpAllowlistRequest { networks: vec![network.into()] };
-        tenancy.set_ip_allowlist(only("192.0.2.0/24")).await.unwrap();
+        let from = |secret: &str, address: &str| Metadata::bearer(secret).and("x-forwarded-for", address);
+        let operator = from(&world.owner, "192.0.2.1").and("x-tenant-id", &stranger.tenant_id);
+        let networks = vec!["192.0.2.0/24".to_owned()];
+        let request = SetIpAllowlistRequest { networks };
+        client::tenancy(&world.server.api(), operator).set_ip_allowlist(request).await.unwrap();
         let mut siege = Siege::of(world).await;
         let refusal = Refusal(Code::PermissionDenied, 403, "IP_NOT_ALLOWED");
-        siege.refused_by_grpc(&[("authorization", &bearer(&stranger.secret))], refusal).await;
-        siege.refused_by_rest(&[("authorization", &bearer(&stranger.secret))], refusal).await;
-        tenancy.set_ip_allowlist(only("127.0.0.1")).await.unwrap();
-        siege.world.keys_as(&stranger.secret).list_api_keys(ListApiKeysRequest::default()).await.unwrap();
+        let key = bearer(&stranger.secret);
+        for forwarded in ["198.51.100.1", "192.0.2.1, 198.51.100.1", "nonsense", "198.51.100.1, 127.0.0.1"] {
+            siege.refused_everywhere(&[("authorization", &key), ("x-forwarded-for", forwarded)], refusal).await;
+        }
+        siege.refused_everywhere(&[("authorization", &key)], refusal).await;
+        for forwarded in ["192.0.2.7", "198.51.100.1, 192.0.2.7", "192.0.2.7, 127.0.0.1"] {
+            let mut keys = client::keys(&siege.world.server.api(), from(&stranger.secret, forwarded));
+            keys.list_api_keys(ListApiKeysRequest::default()).await.unwrap();
+        }
+        siege.ends().await;
+    }
+
+    // R19: nobody shuts the door behind themselves.
+    async fn an_allowlist_that_would_shut_out_its_maker(database: Database) {
+        let siege = Siege::plain(database).await;
+        for network in ["192.0.2.0/24", "somewhere"] {
+            let request = SetIpAllowlistRequest { networks: vec![network.into()] };
+            let refused = siege.world.tenancy().set_ip_allowlist(request).await;
+            assert_refused(refused, Code::InvalidArgument, "INVALID_ARGUMENT");
+        }
         siege.ends().await;
     }
 

@@ -1,0 +1,71 @@
+//! A handler that panics fails its own call and nothing else.
+
+use crate::domain::{Reason, Refusal};
+use crate::guard;
+use crate::http::{Surface, surface};
+use futures_util::FutureExt;
+use http::{Request, Response, StatusCode};
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tonic::body::Body;
+use tower::Service;
+
+/// Turns a panic into `INTERNAL` or 500.
+#[derive(Clone)]
+pub struct CatchPanic<S>(pub S);
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S, B> Service<Request<B>> for CatchPanic<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Answering {
+        let surface = surface(&request);
+        let caught = AssertUnwindSafe(self.0.call(request)).catch_unwind();
+        Box::pin(async move {
+            match caught.await {
+                Ok(answer) => answer,
+                Err(_) => Ok(internal(surface)),
+            }
+        })
+    }
+}
+
+fn internal(surface: Surface) -> Response<Body> {
+    tracing::error!("a handler panicked; its call was failed");
+    if surface == Surface::Grpc {
+        return guard::status(&Refusal::new(Reason::Internal, "the call failed")).into_http();
+    }
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_fails_the_call_alone() {
+        let bad = |_: Request<()>| async {
+            if true { panic!("planted") } else { Ok(Response::new(Body::default())) }
+        };
+        let mut service = CatchPanic(tower::service_fn(bad));
+        let grpc = Request::builder().header("content-type", "application/grpc").body(()).unwrap();
+        assert_eq!(service.call(grpc).await.unwrap().headers()["grpc-status"], "13");
+        assert_eq!(service.call(Request::new(())).await.unwrap().status(), 500);
+    }
+}
