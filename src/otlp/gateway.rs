@@ -250,9 +250,9 @@ impl Sender {
 
     fn warn(&self, export: &mut Export, stripped: u64) {
         if stripped > 0 {
-            let warning = format!(
-                "{stripped} attributes that may name a tenant were removed; the key names the tenant"
-            );
+            let what = if stripped == 1 { "attribute" } else { "attributes" };
+            let warning =
+                format!("removed {stripped} {what} that may name a tenant; the key names the tenant");
             export.warn(&warning);
         }
         if let Some(note) = self.note {

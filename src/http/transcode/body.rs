@@ -8,10 +8,18 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use std::pin::Pin;
+
+/// How many times the limit of a body is thrown away before a client that goes on sending is cut off.
+const LINGER: usize = 8;
 
 /// Reads the body. Refuses one that is too large (413), too slow (408) or, unless it is empty, not
 /// declared as JSON (415).
-pub(crate) async fn read<B>(headers: &HeaderMap, body: B, options: &Options) -> Result<Bytes, Problem>
+pub(crate) async fn read<B>(
+    headers: &HeaderMap,
+    body: Pin<&mut B>,
+    options: &Options,
+) -> Result<Bytes, Problem>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -35,6 +43,30 @@ where
         return Err(unsupported());
     }
     Ok(bytes)
+}
+
+/// Reads on after a refusal, within bounds, and throws away what comes: an HTTP/1.1 client that is still
+/// sending when its connection is closed may never see the answer.
+pub(crate) async fn discard<B>(mut body: Pin<&mut B>, options: &Options)
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    let limit = options.max_body_bytes.saturating_mul(LINGER) as u64;
+    if body.size_hint().lower() > limit {
+        return;
+    }
+    let rest = async {
+        let mut left = limit;
+        while let Some(Ok(frame)) = body.frame().await {
+            let sent = frame.data_ref().map_or(0, |data| data.len() as u64);
+            match left.checked_sub(sent) {
+                Some(fewer) => left = fewer,
+                None => break,
+            }
+        }
+    };
+    // Out of time or of patience, the connection is closed under the client after all.
+    let _ = tokio::time::timeout(options.body_timeout(), rest).await;
 }
 
 /// Whether exactly one content type is given, JSON in UTF-8, and no content encoding.

@@ -24,7 +24,7 @@ use http::{Request, Response};
 use routes::Routes;
 use std::convert::Infallible;
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::body::Body;
@@ -126,9 +126,19 @@ where
     if path == health::PATH {
         return Ok(health::answer(stack, parts, options, &*shared.clock, correlation).await);
     }
-    let (route, variables) = shared.routes.find(&parts.method, path)?;
-    let body = body::read(&parts.headers, body, options).await?;
-    let message = request::encode(route, &variables, parts.uri.query(), &body, options)?;
+    let mut body = pin!(body);
+    let read = match shared.routes.find(&parts.method, path) {
+        Ok(found) => body::read(&parts.headers, body.as_mut(), options).await.map(|bytes| (found, bytes)),
+        Err(problem) => Err(problem),
+    };
+    let ((route, variables), bytes) = match read {
+        Ok(read) => read,
+        Err(problem) => {
+            body::discard(body, options).await;
+            return Err(problem);
+        }
+    };
+    let message = request::encode(route, &variables, parts.uri.query(), &bytes, options)?;
     let call =
         Call { path: route.rpc.clone(), headers: parts.headers, extensions: parts.extensions, message };
     let called = call::unary(stack, call, options, correlation).await;

@@ -309,6 +309,23 @@ async fn a_body_of_unknown_length_is_bounded_too() {
 }
 
 #[tokio::test]
+async fn a_refused_body_is_read_on_within_bounds() {
+    for (method, chunks, read) in [("POST", 40, 40..=40), ("PUT", 40, 40..=40), ("POST", 10_000, 80..=100)] {
+        let sent = Arc::new(Mutex::new(0_usize));
+        let count = Arc::clone(&sent);
+        let body = (0..chunks).map(move |_| {
+            *count.lock().unwrap() += 1;
+            Ok::<_, Status>(Frame::data(Bytes::from_static(&[b' '; 100])))
+        });
+        let mut request = request(method, "/v1/api-keys", &[JSON], "");
+        *request.body_mut() = Body::new(StreamBody::new(tokio_stream::iter(body)));
+        assert!(ask(empty(), request).await.0.status >= 405);
+        let sent = *sent.lock().unwrap();
+        assert!(read.contains(&sent), "{method}: {sent} of {chunks}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_never_comes_is_given_up() {
     let mut sent = request("POST", "/v1/api-keys", &[JSON], "");
     *sent.body_mut() = Body::new(StreamBody::new(tokio_stream::pending::<Result<Frame<Bytes>, Status>>()));

@@ -77,7 +77,7 @@ async fn an_export_reaches_the_back_end_under_the_keys_tenant_and_no_other() {
     assert_eq!(header(&got, "x-tenant-id"), tenant().to_string());
     let partial = Export::read(got.body).partial_success.unwrap();
     assert_eq!(partial.rejected, 1);
-    assert!(partial.message.starts_with("one was too old; 3 attributes"), "{}", partial.message);
+    assert!(partial.message.starts_with("one was too old; removed 3 attributes"), "{}", partial.message);
 
     let seen = &fake.seen()[0];
     assert_eq!(seen.path, "/otlp/v1/traces");

@@ -40,7 +40,7 @@ fn declared(key: &str) -> Vec<u8> {
 /// A request that turns out to be too large.
 fn chunked(key: &str) -> Vec<u8> {
     let mut bytes = head(key, "transfer-encoding: chunked");
-    bytes.extend(format!("{LIMIT:x}\r\n{}\r\n1\r\nx\r\n", "x".repeat(LIMIT)).into_bytes());
+    bytes.extend(format!("{LIMIT:x}\r\n{}\r\n1\r\nx\r\n0\r\n\r\n", "x".repeat(LIMIT)).into_bytes());
     bytes
 }
 

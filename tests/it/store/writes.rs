@@ -59,7 +59,7 @@ on_both! {
             let key = key(tenant, Some(owner));
             let writing = write(&store, tenant, async |tx| {
                 key_insert(tx, &key).await?;
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
                 Ok(())
             });
             assert!(tokio::time::timeout(Duration::from_micros(at * 700), writing).await.is_err());
