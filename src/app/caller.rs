@@ -22,7 +22,7 @@ pub struct Caller {
 impl Caller {
     /// The tenant that the call is for.
     pub fn tenant(&self) -> TenantId {
-        self.verified.principal.tenant
+        self.verified.principal.tenant()
     }
 
     /// The person, if it is one.

@@ -90,7 +90,7 @@ impl Verifier {
             return Err(Refusal::invalid_api_key().into());
         }
         let principal = self.replica.view.principal(&found).ok_or_else(Refusal::invalid_api_key)?;
-        if demand.only.is_some_and(|only| only != principal.tenant) {
+        if demand.only.is_some_and(|only| only != principal.tenant()) {
             return Err(Refusal::invalid_api_key().into());
         }
         let permissions = principal.permissions.and(found.scopes);
@@ -120,7 +120,7 @@ impl Verifier {
         let found = self.replica.view.key(verified.digest).ok_or_else(Refusal::invalid_api_key)?;
         let principal = self.replica.view.principal(&found).ok_or_else(Refusal::invalid_api_key)?;
         admit(&found, &principal, peer, at.wall)?;
-        let kept = principal.tenant != verified.principal.tenant
+        let kept = principal.tenant() != verified.principal.tenant()
             || verified.permissions.within(principal.permissions.and(found.scopes));
         if kept {
             Ok(())
@@ -138,7 +138,7 @@ impl Verifier {
     ) -> Result<Verified, Refusal> {
         let mismatch = || Refusal::new(Reason::TenantMismatch, "this credential may not act for that tenant");
         let target = self.tenant_named(tenant).ok_or_else(mismatch)?;
-        if target == verified.principal.tenant {
+        if target == verified.principal.tenant() {
             return Ok(verified);
         }
         let both = Permissions::of(&[Permission::ADMIN_USERS, Permission::ADMIN_SETTINGS]);
@@ -155,7 +155,7 @@ impl Verifier {
         if principal.standing == Standing::TenantSuspended {
             return Err(suspended());
         }
-        if !principal.networks.allow(peer) {
+        if !home_allows(&principal, peer) {
             return Err(not_from_here());
         }
         let permissions = principal.permissions.and(verified.scopes);
@@ -164,20 +164,16 @@ impl Verifier {
 
     /// An operator in a tenant that they are no member of.
     fn operator_in(&self, target: TenantId, home: &Principal) -> Option<Arc<Principal>> {
-        let tenant = self.replica.view.tenant(target)?;
-        let standing = if tenant.suspended { Standing::TenantSuspended } else { Standing::Good };
+        let there = self.replica.view.tenant(target)?;
+        let suspended = there.state.as_ref()?.suspended;
         Some(Arc::new(Principal {
+            home: there,
             kind: KeyKind::User,
-            tenant: target,
-            tenant_text: target.to_string().into(),
-            slug: Some(tenant.slug.clone()),
+            standing: if suspended { Standing::TenantSuspended } else { Standing::Good },
             user: home.user,
             email: home.email.clone(),
             role: "operator",
             permissions: home.permissions,
-            standing,
-            networks: tenant.networks.clone(),
-            per_minute: tenant.per_minute,
             written: OnceLock::new(),
         }))
     }
@@ -205,7 +201,7 @@ impl Verifier {
         demand: &Demand<'_>,
     ) -> Result<(), Refusal> {
         if let Some(tenant) = demand.tenant
-            && self.tenant_named(tenant) != Some(principal.tenant)
+            && self.tenant_named(tenant) != Some(principal.tenant())
         {
             return Err(Refusal::new(Reason::TenantMismatch, "the credential belongs to another tenant"));
         }
@@ -235,7 +231,7 @@ impl Verifier {
         cost: Option<u32>,
         now: Timestamp,
     ) -> Result<Option<Rate>, Refusal> {
-        let own = [found.per_minute, principal.per_minute, self.default_per_minute];
+        let own = [found.per_minute, principal.per_minute(), self.default_per_minute];
         let limit = own.into_iter().find(|limit| *limit > 0).and_then(Limit::per_minute);
         let (Some(limit), Some(cost)) = (limit, cost) else { return Ok(None) };
         let nanos = u64::try_from(now.micros()).unwrap_or(0).saturating_mul(1000);
@@ -281,10 +277,15 @@ fn admit(found: &Found, principal: &Principal, peer: Option<IpAddr>, now: Timest
         Standing::Gone => return Err(Refusal::invalid_api_key()),
     }
     let key_allows = found.networks.as_ref().is_none_or(|networks| networks.allow(peer));
-    if key_allows && principal.networks.allow(peer) {
+    if key_allows && home_allows(principal, peer) {
         return Ok(());
     }
     Err(not_from_here())
+}
+
+/// Whether the tenant's allowlist has the address.
+fn home_allows(principal: &Principal, peer: Option<IpAddr>) -> bool {
+    principal.networks().is_none_or(|networks| networks.allow(peer))
 }
 
 fn not_from_here() -> Refusal {

@@ -56,14 +56,18 @@ impl Correlations {
     /// The next id.
     pub fn next(&self) -> Correlation {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let both = (u128::from(self.process) << 64) | u128::from(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let halves = [self.process, count.wrapping_mul(0x9e37_79b9_7f4a_7c15)];
         let mut text = [0; 32];
-        for (at, letter) in text.iter_mut().enumerate() {
-            let digit = (both >> (124 - 4 * at)) & 15;
-            *letter = char::from_digit(digit as u32, 16).map_or(b'0', |digit| digit as u8);
+        let bytes = halves.iter().flat_map(|half| half.to_be_bytes());
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
         }
         Correlation(Bytes::copy_from_slice(&text))
     }
+}
+
+const fn digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use super::address::Networks;
 use super::keys::KeyKind;
-use super::tenants::Slug;
+use super::tenants::{Slug, TenantState};
 use super::users::Email;
 use super::{Permissions, TenantId, UserId};
 use bytes::Bytes;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Whether credentials of a principal are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,17 +19,33 @@ pub enum Standing {
     Gone,
 }
 
+/// What all principals of a tenant share.
+#[derive(Debug)]
+pub struct Home {
+    /// The tenant.
+    pub id: TenantId,
+    /// The tenant's id as text, for headers.
+    pub text: Bytes,
+    /// What is known of the tenant; nothing until its change has come.
+    pub state: Option<TenantState>,
+}
+
+impl Home {
+    /// What principals of this tenant share.
+    pub fn new(id: TenantId, state: Option<TenantState>) -> Self {
+        Self { id, text: Bytes::copy_from_slice(&id.to_text()), state }
+    }
+}
+
 /// A person in a tenant, or a tenant's machine.
 #[derive(Debug)]
 pub struct Principal {
+    /// The tenant.
+    pub home: Arc<Home>,
     /// What kind of caller.
     pub kind: KeyKind,
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The tenant's id as text, for headers.
-    pub tenant_text: Bytes,
-    /// The tenant's short name; absent until the tenant is known.
-    pub slug: Option<Slug>,
+    /// Whether credentials are accepted.
+    pub standing: Standing,
     /// The person.
     pub user: Option<UserId>,
     /// The person's address.
@@ -38,12 +54,28 @@ pub struct Principal {
     pub role: &'static str,
     /// What the role allows.
     pub permissions: Permissions,
-    /// Whether credentials are accepted.
-    pub standing: Standing,
-    /// Where the tenant's credentials may be used from.
-    pub networks: Networks,
-    /// The tenant's default for requests a minute; 0 is the server's default.
-    pub per_minute: u32,
     /// This principal as a transport writes it, once it has been written.
-    pub written: OnceLock<Bytes>,
+    pub written: OnceLock<Box<[u8]>>,
+}
+
+impl Principal {
+    /// The tenant's id.
+    pub fn tenant(&self) -> TenantId {
+        self.home.id
+    }
+
+    /// The tenant's short name, once known.
+    pub fn slug(&self) -> Option<&Slug> {
+        self.home.state.as_ref().map(|tenant| &tenant.slug)
+    }
+
+    /// Where the tenant's credentials may be used from; `None` is everywhere.
+    pub fn networks(&self) -> Option<&Networks> {
+        self.home.state.as_ref().map(|tenant| &tenant.networks)
+    }
+
+    /// The tenant's default for requests a minute; 0 is the server's default.
+    pub fn per_minute(&self) -> u32 {
+        self.home.state.as_ref().map_or(0, |tenant| tenant.per_minute)
+    }
 }

@@ -57,6 +57,7 @@ impl DisplayName {
     }
 
     /// A name that this program gives, not a person.
+    #[cfg(feature = "server")]
     pub(crate) fn fixed(name: &str) -> Self {
         Self(name.to_owned())
     }

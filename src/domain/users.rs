@@ -4,12 +4,26 @@ use super::UserId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// An e-mail address in the one form that it is stored and compared in: no
 /// surrounding space, ASCII lower case, exactly one `@`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Email(String);
+#[serde(from = "String", into = "String")]
+pub struct Email(Arc<str>);
+
+impl From<Email> for String {
+    fn from(email: Email) -> Self {
+        email.0.as_ref().to_owned()
+    }
+}
+
+/// As it was written down before: read without a second look.
+impl From<String> for Email {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
 
 impl Email {
     /// Bytes that an address may have (RFC 5321 §4.5.3.1.3, less the brackets).
@@ -40,7 +54,7 @@ impl FromStr for Email {
                 .split('.')
                 .all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'))
             && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
-        if sound { Ok(Self(text.to_ascii_lowercase())) } else { Err(BadEmail) }
+        if sound { Ok(Self(text.to_ascii_lowercase().into())) } else { Err(BadEmail) }
     }
 }
 

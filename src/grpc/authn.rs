@@ -5,6 +5,7 @@ use super::{open, reply, wire};
 use crate::guard;
 use crate::pb::v1 as pb;
 use crate::pb::v1::authn_service_server::AuthnService;
+use bytes::BytesMut;
 use futures_util::Stream;
 use futures_util::StreamExt;
 use prost::Message;
@@ -40,7 +41,9 @@ impl AuthnService for Authn {
         request: Request<pb::VerifyCredentialRequest>,
     ) -> Result<Response<pb::VerifyCredentialResponse>, Status> {
         let (caller, asked) = open(request)?;
-        Ok(Response::new(decoded(self.checks.one(&caller, &asked).await?)?))
+        let mut out = BytesMut::new();
+        self.checks.one(&caller, &asked, &mut out).await?;
+        Ok(Response::new(decoded(out.freeze())?))
     }
 
     async fn batch_verify_credentials(
@@ -48,7 +51,9 @@ impl AuthnService for Authn {
         request: Request<pb::BatchVerifyCredentialsRequest>,
     ) -> Result<Response<pb::BatchVerifyCredentialsResponse>, Status> {
         let (caller, asked) = open(request)?;
-        Ok(Response::new(decoded(self.checks.many(&caller, &asked).await?)?))
+        let mut out = BytesMut::new();
+        self.checks.many(&caller, &asked, &mut out).await?;
+        Ok(Response::new(decoded(out.freeze())?))
     }
 
     type StreamVerifyCredentialsStream =

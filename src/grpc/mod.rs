@@ -6,6 +6,7 @@ mod deadline;
 mod keys;
 mod shapes;
 mod tenancy;
+mod unary;
 mod verify;
 mod wire;
 

@@ -1,13 +1,14 @@
 //! Checks of credentials: one, a batch, a stream. The busiest methods, so they
 //! pass by the generated code: requests are decoded, answers written by hand.
 
-use super::{MAX_REQUEST, deadline, wire};
+use super::{MAX_REQUEST, deadline, unary, wire};
 use crate::app::{App, Caller, Demand};
 use crate::domain::{Failure, Moment, Permission, Refusal, TenantId};
-use crate::guard;
+use crate::guard::{self, Admits};
 use crate::pb::v1 as pb;
 use bytes::{BufMut, Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
+use futures_util::future::{Either, ready};
+use futures_util::{FutureExt, Stream, StreamExt};
 use http::{Request, Response};
 use prost::Message;
 use std::convert::Infallible;
@@ -18,8 +19,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::body::Body;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::server::{Grpc, StreamingService, UnaryService};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::{Grpc, StreamingService};
 use tonic::{Status, Streaming};
 use tower::Service;
 
@@ -48,30 +49,40 @@ impl Checks {
         Self { app }
     }
 
-    /// One check; the encoded answer.
-    pub async fn one(&self, caller: &Caller, asked: &pb::VerifyCredentialRequest) -> Result<Bytes, Status> {
-        self.wait(caller, asked).await?;
-        self.check(caller, asked, self.app.clock.moment()).map_err(|failure| told(caller, failure))
+    /// One check; its answer goes after what is in `out`.
+    pub async fn one(
+        &self,
+        caller: &Caller,
+        asked: &pb::VerifyCredentialRequest,
+        out: &mut BytesMut,
+    ) -> Result<(), Status> {
+        if !asked.min_revision.is_empty() {
+            // Boxed: the wait is rare and its future large.
+            self.wait(caller, asked).boxed().await?;
+        }
+        self.check(caller, asked, self.app.clock.moment(), out).map_err(|failure| told(caller, failure))
     }
 
-    /// Many checks; the encoded answer.
+    /// Many checks; their answers go after what is in `out`.
     pub async fn many(
         &self,
         caller: &Caller,
         asked: &pb::BatchVerifyCredentialsRequest,
-    ) -> Result<Bytes, Status> {
+        out: &mut BytesMut,
+    ) -> Result<(), Status> {
         if asked.requests.len() > MAX_BATCH {
             let refusal = Refusal::invalid("requests", format!("must be at most {MAX_BATCH}"));
             return Err(guard::status(&refusal));
         }
-        let mut out = BytesMut::with_capacity(asked.requests.len() * 400);
+        let mut answer = BytesMut::with_capacity(wire::USUAL);
         for (at, one) in asked.requests.iter().enumerate() {
             self.wait(caller, one).await?;
-            let checked = self.check(caller, one, self.app.clock.moment());
-            let answer = checked.map_err(|failure| told(caller, within(failure, at)))?;
-            wire::put_nested(&mut out, RESPONSES, &answer);
+            answer.clear();
+            let checked = self.check(caller, one, self.app.clock.moment(), &mut answer);
+            checked.map_err(|failure| told(caller, within(failure, at)))?;
+            wire::put_nested(out, RESPONSES, &answer);
         }
-        Ok(out.freeze())
+        Ok(())
     }
 
     /// An answer for each question of a stream, encoded. It ends when the
@@ -81,28 +92,38 @@ impl Checks {
         caller: Caller,
         asked: Streaming<pb::StreamVerifyCredentialsRequest>,
     ) -> impl Stream<Item = Result<Bytes, Status>> + Send {
-        let state = (self, Arc::new(caller));
-        asked.then(move |question| {
-            let (checks, caller) = state.clone();
-            async move { checks.next(&caller, question?).await }
+        let state = Arc::new((self, caller));
+        asked.then(move |question| match question {
+            Ok(question) if waits(&question) => {
+                let state = Arc::clone(&state);
+                Either::Right(
+                    async move {
+                        let (checks, caller) = &*state;
+                        checks.wait(caller, question.request.as_ref().unwrap_or(&NOTHING)).await?;
+                        checks.next(caller, &question)
+                    }
+                    .boxed(),
+                )
+            }
+            Ok(question) => Either::Left(ready(state.0.next(&state.1, &question))),
+            Err(status) => Either::Left(ready(Err(status))),
         })
     }
 
-    async fn next(
-        &self,
-        caller: &Caller,
-        question: pb::StreamVerifyCredentialsRequest,
-    ) -> Result<Bytes, Status> {
-        let asked = question.request.unwrap_or_default();
-        self.wait(caller, &asked).await?;
+    fn next(&self, caller: &Caller, question: &pb::StreamVerifyCredentialsRequest) -> Result<Bytes, Status> {
+        let asked = question.request.as_ref().unwrap_or(&NOTHING);
         let at = self.app.clock.moment();
         let still = self.app.verifier.still_good(&caller.verified, caller.address, at);
         still.map_err(|failure| told(caller, failure))?;
-        let answer = match self.check(caller, &asked, at) {
+        let mut answer = BytesMut::with_capacity(wire::USUAL);
+        match self.check(caller, asked, at, &mut answer) {
+            Ok(()) => {}
             // A faulty question gets its answer; the stream goes on.
-            Err(Failure::Refused(refusal)) => wire::response(&Err(refusal), self.app.verifier.revision()),
-            other => other.map_err(|failure| told(caller, failure))?,
-        };
+            Err(Failure::Refused(refusal)) => {
+                wire::put_response(&mut answer, &Err(refusal), self.app.verifier.revision());
+            }
+            Err(fault @ Failure::Fault(_)) => return Err(told(caller, fault)),
+        }
         let mut out = BytesMut::with_capacity(answer.len() + 16);
         if question.tag != 0 {
             out.put_u8(TAG);
@@ -126,15 +147,33 @@ impl Checks {
         caller: &Caller,
         asked: &pb::VerifyCredentialRequest,
         at: Moment,
-    ) -> Result<Bytes, Failure> {
+        out: &mut BytesMut,
+    ) -> Result<(), Failure> {
         let demand = demand(caller, asked)?;
         let outcome = match self.app.verifier.check(&asked.credential, &demand, at) {
             Ok(verified) => Ok(verified),
             Err(Failure::Refused(refusal)) => Err(refusal),
             Err(fault @ Failure::Fault(_)) => return Err(fault),
         };
-        Ok(wire::response(&outcome, self.app.verifier.revision()))
+        wire::put_response(out, &outcome, self.app.verifier.revision());
+        Ok(())
     }
+}
+
+/// A question about nothing.
+static NOTHING: pb::VerifyCredentialRequest = pb::VerifyCredentialRequest {
+    credential: String::new(),
+    peer_address: String::new(),
+    required_permission: String::new(),
+    required_feature: String::new(),
+    require_mfa: false,
+    tenant_id: String::new(),
+    cost: 0,
+    min_revision: String::new(),
+};
+
+fn waits(question: &pb::StreamVerifyCredentialsRequest) -> bool {
+    question.request.as_ref().is_some_and(|asked| !asked.min_revision.is_empty())
 }
 
 fn demand<'a>(caller: &Caller, asked: &'a pb::VerifyCredentialRequest) -> Result<Demand<'a>, Refusal> {
@@ -179,83 +218,95 @@ impl<S> WithChecks<S> {
     }
 }
 
-type Answering<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-impl<S, B> Service<Request<B>> for WithChecks<S>
+impl<S, B> Admits<B> for WithChecks<S>
 where
     S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
-    B: http_body::Body + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
 {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Answering<Infallible>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.rest.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>, caller: Option<Caller>) -> Answering {
+        let Some(caller) = caller else { return self.pass_on(request) };
         match request.uri().path() {
-            ONE => {
-                let method = One(self.checks.clone());
-                Box::pin(async move { Ok(grpc().unary(method, request).await) })
-            }
-            MANY => {
-                let method = Many(self.checks.clone());
-                Box::pin(async move { Ok(grpc().unary(method, request).await) })
-            }
+            ONE => one(self.checks.clone(), caller, request.into_body()),
+            MANY => many(self.checks.clone(), caller, request.into_body()),
             STREAM => {
-                let method = Stream1(self.checks.clone());
+                let method = Questions(self.checks.clone());
+                request.extensions_mut().insert(caller);
                 Box::pin(async move { Ok(grpc().streaming(method, request).await) })
             }
             _ => {
-                let limit = deadline::limit(request.headers());
-                Box::pin(deadline::within(limit, self.rest.call(request)))
+                request.extensions_mut().insert(caller);
+                self.pass_on(request)
             }
         }
     }
+}
+
+impl<S> WithChecks<S> {
+    fn pass_on<B>(&mut self, request: Request<B>) -> Answering
+    where
+        S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+        S::Future: Send + 'static,
+    {
+        let limit = deadline::limit(request.headers());
+        Box::pin(deadline::within(limit, self.rest.call(request)))
+    }
+}
+
+fn one<B>(checks: Checks, caller: Caller, body: B) -> Answering
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+{
+    Box::pin(async move {
+        let mut out = unary::buffer(wire::USUAL);
+        let answer = match unary::read(body).await.and_then(decoded::<pb::VerifyCredentialRequest>) {
+            Ok(asked) => checks.one(&caller, &asked, &mut out).await,
+            Err(refusal) => Err(guard::status(&refusal)),
+        };
+        Ok(unary::respond(answer.map(|()| out)))
+    })
+}
+
+fn many<B>(checks: Checks, caller: Caller, body: B) -> Answering
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+{
+    Box::pin(async move {
+        let mut out = unary::buffer(wire::USUAL);
+        let answer = match unary::read(body).await.and_then(decoded::<pb::BatchVerifyCredentialsRequest>) {
+            Ok(asked) => checks.many(&caller, &asked, &mut out).await,
+            Err(refusal) => Err(guard::status(&refusal)),
+        };
+        Ok(unary::respond(answer.map(|()| out)))
+    })
+}
+
+fn decoded<T: Message + Default>(bytes: Bytes) -> Result<T, Refusal> {
+    T::decode(bytes).map_err(|error| {
+        tracing::debug!(%error, "a request cannot be decoded");
+        Refusal::invalid("request", "is not a message of this method")
+    })
 }
 
 fn grpc<T: Message + Default + 'static>() -> Grpc<Written<T>> {
     Grpc::new(Written(PhantomData)).max_decoding_message_size(MAX_REQUEST)
 }
 
-struct One(Checks);
-struct Many(Checks);
-struct Stream1(Checks);
+struct Questions(Checks);
 
-type Pending<T> = Pin<Box<dyn Future<Output = Result<tonic::Response<T>, Status>> + Send>>;
-
-impl UnaryService<pb::VerifyCredentialRequest> for One {
-    type Response = Bytes;
-    type Future = Pending<Bytes>;
-    fn call(&mut self, request: tonic::Request<pb::VerifyCredentialRequest>) -> Self::Future {
-        let checks = self.0.clone();
-        Box::pin(async move {
-            let caller = guard::caller(&request)?;
-            Ok(tonic::Response::new(checks.one(caller, request.get_ref()).await?))
-        })
-    }
-}
-
-impl UnaryService<pb::BatchVerifyCredentialsRequest> for Many {
-    type Response = Bytes;
-    type Future = Pending<Bytes>;
-    fn call(&mut self, request: tonic::Request<pb::BatchVerifyCredentialsRequest>) -> Self::Future {
-        let checks = self.0.clone();
-        Box::pin(async move {
-            let caller = guard::caller(&request)?;
-            Ok(tonic::Response::new(checks.many(caller, request.get_ref()).await?))
-        })
-    }
-}
-
-impl StreamingService<pb::StreamVerifyCredentialsRequest> for Stream1 {
+impl StreamingService<pb::StreamVerifyCredentialsRequest> for Questions {
     type Response = Bytes;
     type ResponseStream = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
-    type Future = Pending<Self::ResponseStream>;
+    type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Self::ResponseStream>, Status>> + Send>>;
     fn call(
         &mut self,
         request: tonic::Request<Streaming<pb::StreamVerifyCredentialsRequest>>,
@@ -296,6 +347,11 @@ impl Encoder for Copied {
         out.put(item);
         Ok(())
     }
+
+    /// Answers that are ready together leave in one frame.
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(16 * 1024, 16 * 1024)
+    }
 }
 
 struct Decoded<T>(PhantomData<T>);
@@ -304,9 +360,10 @@ impl<T: Message + Default> Decoder for Decoded<T> {
     type Item = T;
     type Error = Status;
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<T>, Status> {
-        let malformed = |_: prost::DecodeError| {
+        let decoded = T::decode(from);
+        decoded.map(Some).map_err(|error| {
+            tracing::debug!(%error, "a question cannot be decoded");
             guard::status(&Refusal::invalid("request", "is not a message of this method"))
-        };
-        T::decode(from).map(Some).map_err(malformed)
+        })
     }
 }

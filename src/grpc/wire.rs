@@ -10,7 +10,7 @@ use crate::domain::limits::Rate;
 use crate::domain::principal::Principal;
 use crate::domain::{KeyId, Permissions, Refusal, Timestamp};
 use crate::pb::v1 as pb;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
@@ -25,24 +25,25 @@ const ENVIRONMENT: u8 = 13 << 3;
 /// `key_` and 26 letters.
 const KEY_ID_LENGTH: u8 = 30;
 
-/// An encoded `VerifyCredentialResponse`.
-pub fn response(outcome: &Result<Verified, Refusal>, revision: Revision) -> Bytes {
-    let mut out = BytesMut::with_capacity(512);
+/// What an encoded answer usually takes, in bytes.
+pub const USUAL: usize = 512;
+
+/// Writes a `VerifyCredentialResponse`.
+pub fn put_response(out: &mut BytesMut, outcome: &Result<Verified, Refusal>, revision: Revision) {
     let rate = match outcome {
         Ok(verified) => {
-            put_principal(&mut out, verified);
+            put_principal(out, verified);
             verified.rate
         }
         Err(refusal) => {
-            put_message(&mut out, DENIAL, &denial(refusal));
+            put_message(out, DENIAL, &denial(refusal));
             refusal.rate
         }
     };
     if let Some(rate) = rate {
-        put_message(&mut out, RATE, &rate_limit(&rate));
+        put_message(out, RATE, &rate_limit(&rate));
     }
-    put_revision(&mut out, revision);
-    out.freeze()
+    put_revision(out, revision);
 }
 
 /// The caller as a message.
@@ -76,8 +77,8 @@ fn fixed(principal: &Principal, permissions: Permissions) -> pb::Principal {
     pb::Principal {
         id: user.clone(),
         r#type: kind.into(),
-        tenant_id: principal.tenant.to_string(),
-        tenant_slug: principal.slug.as_ref().map(ToString::to_string).unwrap_or_default(),
+        tenant_id: principal.tenant().to_string(),
+        tenant_slug: principal.slug().map(ToString::to_string).unwrap_or_default(),
         user_id: user,
         email: principal.email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
         role: principal.role.to_owned(),
@@ -91,7 +92,7 @@ fn fixed(principal: &Principal, permissions: Permissions) -> pb::Principal {
 /// adds after it.
 fn put_principal(out: &mut BytesMut, verified: &Verified) {
     let kept = verified.principal.written.get_or_init(|| {
-        Bytes::from(fixed(&verified.principal, verified.principal.permissions).encode_to_vec())
+        fixed(&verified.principal, verified.principal.permissions).encode_to_vec().into_boxed_slice()
     });
     let whole = verified.permissions == verified.principal.permissions;
     if !whole || verified.expire != Timestamp::NEVER {
@@ -175,28 +176,23 @@ pub fn put_nested(out: &mut BytesMut, tag: u8, encoded: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::address::Networks;
     use crate::domain::keys::Environment;
     use crate::domain::members::Role;
-    use crate::domain::principal::Standing;
+    use crate::domain::principal::{Home, Standing};
     use crate::domain::{TenantId, UserId};
+    use bytes::Bytes;
     use std::sync::{Arc, OnceLock};
 
     fn verified(kind: KeyKind, narrowed: bool, expire: Timestamp) -> Verified {
         let user = (kind == KeyKind::User).then(|| UserId::from_bytes([3; 16]));
-        let tenant = TenantId::from_bytes([2; 16]);
         let principal = Principal {
+            home: Arc::new(Home::new(TenantId::from_bytes([2; 16]), None)),
             kind,
-            tenant,
-            tenant_text: Bytes::from(tenant.to_string()),
-            slug: Some("acme".parse().unwrap()),
+            standing: Standing::Good,
             user,
             email: user.map(|_| "ada@example.com".parse().unwrap()),
             role: "owner",
             permissions: Role::Owner.permissions(),
-            standing: Standing::Good,
-            networks: Networks::default(),
-            per_minute: 0,
             written: OnceLock::new(),
         };
         let scopes = if narrowed { Role::Viewer.permissions() } else { Permissions::ALL };
@@ -216,6 +212,12 @@ mod tests {
                 retry_after: std::time::Duration::ZERO,
             }),
         }
+    }
+
+    fn response(outcome: &Result<Verified, Refusal>, revision: Revision) -> Bytes {
+        let mut out = BytesMut::new();
+        put_response(&mut out, outcome, revision);
+        out.freeze()
     }
 
     // The quick way and the plain way must say the same.

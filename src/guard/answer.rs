@@ -8,6 +8,10 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use std::time::Duration;
 
+const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
+const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");
+const ROTATED: HeaderName = HeaderName::from_static("x-doorward-key-rotated");
+
 /// Headers of an answer: correlation id, tenant, rate limit.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -49,10 +53,15 @@ impl Answer {
     pub fn to(caller: &Caller) -> Self {
         Self {
             correlation: caller.correlation.clone(),
-            tenant: Some(caller.verified.principal.tenant_text.clone()),
+            tenant: Some(caller.verified.principal.home.text.clone()),
             rate: caller.verified.rate,
             previous: caller.verified.previous,
         }
+    }
+
+    /// The headers of an answer to nobody in particular.
+    pub fn anonymous(correlation: Correlation) -> Self {
+        Self { correlation, tenant: None, rate: None, previous: false }
     }
 
     /// The headers of a refusal.
@@ -67,17 +76,17 @@ impl Answer {
 
     /// Writes the headers.
     pub fn write(&self, headers: &mut HeaderMap) {
-        let mut put = |name: &'static str, value: Bytes| {
-            if let Ok(value) = HeaderValue::from_maybe_shared(value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        put("x-correlation-id", self.correlation.to_bytes());
-        if let Some(tenant) = &self.tenant {
-            put("x-tenant-id", tenant.clone());
+        headers.reserve(2);
+        if let Ok(mut id) = HeaderValue::from_maybe_shared(self.correlation.to_bytes()) {
+            // Never the same twice: it would only push others out of the peer's header table.
+            id.set_sensitive(true);
+            headers.insert(CORRELATION, id);
+        }
+        if let Some(Ok(tenant)) = self.tenant.clone().map(HeaderValue::from_maybe_shared) {
+            headers.insert(TENANT, tenant);
         }
         if self.previous {
-            put("x-doorward-key-rotated", Bytes::from_static(b"true"));
+            headers.insert(ROTATED, HeaderValue::from_static("true"));
         }
         if let Some(rate) = &self.rate {
             write_rate(headers, rate);

@@ -1,12 +1,14 @@
 //! The guard as a tower layer around a gRPC stack.
 
 use super::{Answer, Denied, Guard, METHODS, Need, Peer, Policy, status};
+use crate::app::Caller;
 use crate::domain::reading::Reading;
 use crate::domain::{Reason, Refusal};
 use crate::telemetry::Metrics;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use prometheus::IntCounter;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,52 +34,70 @@ impl<S> Layer<S> for GuardLayer {
     }
 }
 
-/// A service behind the guard: it hears only of calls that were admitted, each
-/// with its [`crate::app::Caller`] in the request's extensions.
+/// A service behind the guard: it hears only of calls that were admitted.
 #[derive(Clone)]
 pub struct Guarded<S> {
     inner: S,
     guard: Arc<Guard>,
 }
 
+/// A service that hears who makes each call.
+pub trait Admits<B> {
+    /// An answer under way.
+    type Future: Future<Output = Result<Response<Body>, Infallible>>;
+
+    /// See [`Service::poll_ready`].
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>>;
+
+    /// Answers a call that was admitted. Methods that ask for no credential
+    /// have no caller; all others have one.
+    fn call(&mut self, request: Request<B>, caller: Option<Caller>) -> Self::Future;
+}
+
 impl<S, B> Service<Request<B>> for Guarded<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Admits<B>,
 {
     type Response = Response<Body>;
-    type Error = S::Error;
+    type Error = Infallible;
     type Future = Answering<S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let counted = self.guard.calls.of(request.uri().path());
-        match self.guard.pass(&mut request) {
-            Ok(answer) => {
-                Answering { counted, state: State::Running { call: self.inner.call(request), answer } }
-            }
-            Err(denied) => Answering { counted, state: State::Denied { denied: Some(*denied) } },
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let found = Policy::find(request.uri().path());
+        let counted = self.guard.calls.of(found.map(|(number, _)| number));
+        match self.guard.pass(&request, found.map(|(_, policy)| policy)) {
+            Ok((caller, answer)) => Answering {
+                counted,
+                state: State::Running { call: self.inner.call(request, caller), answer },
+            },
+            Err(denied) => Answering { counted, state: State::Denied { denied: Some(denied) } },
         }
     }
 }
 
 impl Guard {
-    /// Admits a gRPC request and notes its caller in its extensions.
-    fn pass<B>(&self, request: &mut Request<B>) -> Result<Answer, Box<Denied>> {
-        let Some(policy) = Policy::of(request.uri().path()) else {
+    /// Admits a gRPC request: who makes it, and what the answer's headers are.
+    fn pass<B>(
+        &self,
+        request: &Request<B>,
+        policy: Option<&'static Policy>,
+    ) -> Result<(Option<Caller>, Answer), Box<Denied>> {
+        let Some(policy) = policy else {
             let refusal = Refusal::new(Reason::Unimplemented, "no such method");
             return Err(Box::new(self.deny(refusal.into(), self.correlation(request.headers()))));
         };
         if policy.need == Need::Nothing {
-            let correlation = self.correlation(request.headers());
-            return Ok(Answer::about(correlation, &Refusal::new(Reason::Internal, "")));
+            return Ok((None, Answer::anonymous(self.correlation(request.headers()))));
         }
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        let admitted = self.admit(request.headers(), peer, policy).map_err(Box::new)?;
-        request.extensions_mut().insert(admitted.caller);
-        Ok(admitted.answer)
+        match self.admit(request.headers(), peer, policy) {
+            Ok(admitted) => Ok((Some(admitted.caller), admitted.answer)),
+            Err(denied) => Err(Box::new(denied)),
+        }
     }
 }
 
@@ -94,15 +114,15 @@ pin_project! {
     #[project = StateProjection]
     enum State<F> {
         Running { #[pin] call: F, answer: Answer },
-        Denied { denied: Option<Denied> },
+        Denied { denied: Option<Box<Denied>> },
     }
 }
 
-impl<F, E> Future for Answering<F>
+impl<F> Future for Answering<F>
 where
-    F: Future<Output = Result<Response<Body>, E>>,
+    F: Future<Output = Result<Response<Body>, Infallible>>,
 {
-    type Output = Result<Response<Body>, E>;
+    type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -152,9 +172,8 @@ impl Calls {
         }
     }
 
-    fn of(&self, path: &str) -> Codes {
-        let known = METHODS.iter().zip(&self.methods).find(|(policy, _)| policy.method == path);
-        known.map_or(&self.unknown, |(_, codes)| codes).clone()
+    fn of(&self, number: Option<usize>) -> Codes {
+        number.and_then(|number| self.methods.get(number)).unwrap_or(&self.unknown).clone()
     }
 }
 

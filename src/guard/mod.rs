@@ -15,7 +15,7 @@ mod status;
 
 pub use answer::{Answer, Denied};
 pub use interceptor::{caller, interceptor};
-pub use layer::{GuardLayer, Guarded};
+pub use layer::{Admits, GuardLayer, Guarded};
 pub use peer::{Options, Peer};
 pub use policy::{Charge, METHODS, Need, Policy};
 pub use status::{ERROR_DOMAIN, explain, status};
@@ -128,9 +128,9 @@ impl Guard {
         let mut verified = self.verifier.check(presented, &demand, at)?;
         let mut home = None;
         if let Some(tenant) = acts_for {
-            let before = verified.principal.tenant;
+            let before = verified.principal.tenant();
             verified = self.verifier.act_for(verified, tenant, address)?;
-            home = (before != verified.principal.tenant).then_some(before);
+            home = (before != verified.principal.tenant()).then_some(before);
         }
         let caller = Caller { verified, home, correlation: correlation.clone(), address };
         if let Some(permission) = policy.need.permission() {

@@ -57,6 +57,17 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The policy of the method at this path, and its place among [`METHODS`].
+    /// Lengths differ for almost all, so that few paths are compared in full.
+    pub fn find(path: &str) -> Option<(usize, &'static Self)> {
+        METHODS.iter().enumerate().find(|(_, policy)| policy.method == path)
+    }
+
+    /// The policy of the method at this path.
+    pub fn of(path: &str) -> Option<&'static Self> {
+        Self::find(path).map(|(_, policy)| policy)
+    }
+
     /// Whether `x-tenant-id` is looked at; on ingest it never is (R6).
     pub fn honours_tenant_header(&self) -> bool {
         self.need != Need::Permission(Permission::INGEST_WRITE)
@@ -67,16 +78,6 @@ macro_rules! policies {
     ($($path:literal: $need:expr, $charge:ident $(, $audit:ident)?;)*) => {
         /// Every method that is served.
         pub const METHODS: &[Policy] = &[$(policies!(@row $path, $need, $charge $(, $audit)?)),*];
-
-        impl Policy {
-            /// The policy of the method at this path.
-            pub fn of(path: &str) -> Option<&'static Self> {
-                match path {
-                    $($path => const { Some(&policies!(@row $path, $need, $charge $(, $audit)?)) },)*
-                    _ => None,
-                }
-            }
-        }
     };
     (@row $path:literal, $need:expr, $charge:ident) => {
         Policy { method: $path, need: $need, charge: Charge::$charge, audit: None }

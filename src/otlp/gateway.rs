@@ -239,7 +239,7 @@ impl Sender {
         Batch {
             signal,
             tenant: self.caller.tenant().to_string().into(),
-            slug: principal.slug.as_ref().map(|slug| slug.as_str().into()),
+            slug: principal.slug().map(|slug| slug.as_str().into()),
             correlation: self.answer.correlation().as_str().into(),
             body,
             items,

@@ -34,7 +34,8 @@ use super::sink::Lines;
 use crate::app::{Caller, Verified};
 use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind};
-use crate::domain::principal::{Principal, Standing};
+use crate::domain::principal::{Home, Principal, Standing};
+use crate::domain::tenants::TenantState;
 use crate::domain::{
     Correlation, Digest, Failure, Fault, KeyId, Permission, Permissions, Refusal, TenantId, Timestamp,
 };
@@ -88,18 +89,21 @@ pub fn tenant() -> TenantId {
 
 fn caller(correlation: Correlation) -> Caller {
     let permissions = Permissions::of(&[Permission::INGEST_WRITE]);
+    let state = TenantState {
+        id: tenant(),
+        slug: "acme".parse().unwrap(),
+        suspended: false,
+        networks: Networks::default(),
+        per_minute: 0,
+    };
     let principal = Principal {
+        home: Arc::new(Home::new(tenant(), Some(state))),
         kind: KeyKind::Ingest,
-        tenant: tenant(),
-        tenant_text: tenant().to_string().into(),
-        slug: Some("acme".parse().unwrap()),
+        standing: Standing::Good,
         user: None,
         email: None,
         role: "member",
         permissions,
-        standing: Standing::Good,
-        networks: Networks::default(),
-        per_minute: 0,
         written: OnceLock::new(),
     };
     let verified = Verified {

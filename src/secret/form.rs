@@ -40,11 +40,9 @@ impl Forms {
             .filter(|profile| profile.length() == text.len())
             .ok_or(NotAKey)?;
         let (body, check) = text.split_at_checked(text.len() - usize::from(profile.check)).ok_or(NotAKey)?;
-        let letters_ok = match profile.alphabet {
-            super::Alphabet::Base62 => |byte: &u8| byte.is_ascii_alphanumeric(),
-            super::Alphabet::Hex => |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        };
-        let sound = body.get(profile.prefix.len()..).is_some_and(|random| random.iter().all(letters_ok))
+        let letters = profile.alphabet.table();
+        let known = |random: &[u8]| random.iter().fold(true, |all, byte| all & letters.has(*byte));
+        let sound = body.get(profile.prefix.len()..).is_some_and(known)
             && profile.check_of(body).get(..check.len()) == Some(check);
         if sound { Ok(Form { profile }) } else { Err(NotAKey) }
     }

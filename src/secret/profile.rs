@@ -22,6 +22,16 @@ impl Alphabet {
         }
     }
 
+    /// Which bytes are its letters.
+    pub(super) const fn table(self) -> &'static Letters {
+        static BASE62: Letters = Letters::of(Alphabet::Base62.letters());
+        static HEX: Letters = Letters::of(Alphabet::Hex.letters());
+        match self {
+            Self::Base62 => &BASE62,
+            Self::Hex => &HEX,
+        }
+    }
+
     /// Letters that the whole CRC-32 takes.
     const fn whole_check(self) -> u8 {
         match self {
@@ -169,18 +179,53 @@ impl Profile {
 
     /// The check that belongs after `text`, which is prefix and random part.
     pub(super) fn check_of(&self, text: &[u8]) -> [u8; 8] {
-        let letters = self.alphabet.letters();
-        let base = u32::try_from(letters.len()).unwrap_or(62);
         let mut rest = crc32fast::hash(text);
         if self.check < self.alphabet.whole_check() {
             rest &= 0xffff;
         }
         let mut check = [b'0'; 8];
-        for place in check.iter_mut().take(usize::from(self.check)).rev() {
-            *place = letters.get((rest % base) as usize).copied().unwrap_or(b'0');
-            rest /= base;
+        let places = check.iter_mut().take(usize::from(self.check)).rev();
+        match self.alphabet {
+            Alphabet::Base62 => write_digits::<62>(places, rest, Alphabet::Base62.letters()),
+            Alphabet::Hex => write_digits::<16>(places, rest, Alphabet::Hex.letters()),
         }
         check
+    }
+}
+
+/// Writes a number to a base that is known when compiling, which saves the divisions.
+fn write_digits<'a, const BASE: u32>(
+    places: impl Iterator<Item = &'a mut u8>,
+    mut number: u32,
+    letters: &[u8],
+) {
+    for place in places {
+        *place = letters.get((number % BASE) as usize).copied().unwrap_or(b'0');
+        number /= BASE;
+    }
+}
+
+/// Which bytes are letters of an alphabet.
+pub(super) struct Letters([bool; 256]);
+
+impl Letters {
+    const fn of(letters: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut rest = letters;
+        while let Some((first, others)) = rest.split_first() {
+            #[expect(clippy::indexing_slicing, reason = "a byte is within 256")]
+            {
+                table[*first as usize] = true;
+            }
+            rest = others;
+        }
+        Self(table)
+    }
+
+    /// Whether the byte is one.
+    #[expect(clippy::indexing_slicing, reason = "a byte is within 256")]
+    pub(super) const fn has(&self, byte: u8) -> bool {
+        self.0[byte as usize]
     }
 }
 

@@ -22,7 +22,8 @@ const LIVE: u32 = 1;
 const PREVIOUS: u32 = 1 << 1;
 const TEST: u32 = 1 << 2;
 const IMPORTED: u32 = 1 << 3;
-const KIND: u32 = 4;
+const CONFINED: u32 = 1 << 4;
+const KIND: u32 = 5;
 
 /// A key or the previous secret of one. 104 bytes.
 #[derive(Default)]
@@ -118,7 +119,7 @@ impl Entry {
             previous,
             imported: flags & IMPORTED != 0,
             per_minute: self.per_minute.load(Ordering::Relaxed),
-            networks: self.networks.load_full(),
+            networks: if flags & CONFINED == 0 { None } else { self.networks.load_full() },
             cell: Cell(counted_at),
             principal: self.principal.load(Ordering::Relaxed),
         })
@@ -187,7 +188,8 @@ impl Entry {
         let kind = (0..).zip(KeyKind::ALL).find(|(_, kind)| *kind == key.kind).map_or(0, |(at, _)| at);
         let test = if key.environment == Environment::Test { TEST } else { 0 };
         let imported = if key.imported { IMPORTED } else { 0 };
-        let flags = LIVE | more | test | imported | (kind << KIND);
+        let confined = if key.networks.is_everywhere() { 0 } else { CONFINED };
+        let flags = LIVE | more | test | imported | confined | (kind << KIND);
         for (word, value) in self.id.iter().zip(key.id.halves()) {
             word.store(value, Ordering::Relaxed);
         }

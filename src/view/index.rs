@@ -1,6 +1,7 @@
 //! From a hash to the numbers of the records that may have it: open addressing
 //! over single words, so that a reader never sees half an entry.
 
+use crate::domain::{TenantId, UserId};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const EMPTY: u64 = 0;
@@ -71,6 +72,18 @@ impl Index {
 
 /// The half of a word that holds bits of the hash.
 const TAG: u64 = 0xffff_fffe_0000_0000;
+
+/// A hash of an identifier, random in its last half already.
+pub fn hash([high, low]: [u64; 2]) -> [u64; 4] {
+    let low = low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    [low, low.rotate_left(32) ^ high, 0, 0]
+}
+
+/// A hash of a person in a tenant.
+pub fn hash_of_pair(tenant: TenantId, user: UserId) -> [u64; 4] {
+    let ([_, tenant], [high, low]) = (tenant.halves(), user.halves());
+    hash([high, low ^ tenant.rotate_left(17)])
+}
 
 fn tag([_, second, ..]: [u64; 4]) -> u64 {
     second & TAG

@@ -12,6 +12,7 @@
 mod arena;
 mod entry;
 mod index;
+mod people;
 mod principals;
 mod writer;
 
@@ -20,8 +21,7 @@ pub use writer::Writer;
 
 use crate::domain::changes::Revision;
 use crate::domain::limits::{Limit, Rate};
-use crate::domain::principal::Principal;
-use crate::domain::tenants::TenantState;
+use crate::domain::principal::{Home, Principal};
 use crate::domain::{Digest, KeyId, TenantId, Timestamp, UserId};
 use arc_swap::ArcSwap;
 use arena::Arena;
@@ -36,9 +36,9 @@ pub struct View {
     entries: Arena<Entry>,
     by_digest: ArcSwap<Index>,
     principals: Arena<Slot>,
-    members: papaya::HashMap<(TenantId, UserId), u32>,
+    members: ArcSwap<Index>,
     slugs: papaya::HashMap<String, TenantId>,
-    tenants: papaya::HashMap<TenantId, Arc<TenantState>>,
+    tenants: papaya::HashMap<TenantId, Arc<Home>>,
     applied: AtomicU64,
     keys: AtomicU64,
 }
@@ -50,7 +50,7 @@ impl View {
             entries: Arena::new(),
             by_digest: ArcSwap::from_pointee(Index::with_room_for(keys)),
             principals: Arena::new(),
-            members: papaya::HashMap::new(),
+            members: ArcSwap::from_pointee(Index::with_room_for(0)),
             slugs: papaya::HashMap::new(),
             tenants: papaya::HashMap::new(),
             applied: AtomicU64::new(0),
@@ -76,8 +76,15 @@ impl View {
 
     /// A person as a member of a tenant, if they are one.
     pub fn member(&self, tenant: TenantId, user: UserId) -> Option<Arc<Principal>> {
-        let at = *self.members.pin().get(&(tenant, user))?;
-        self.principals.get(at)?.current()
+        self.principals.get(self.member_at(tenant, user)?)?.current()
+    }
+
+    fn member_at(&self, tenant: TenantId, user: UserId) -> Option<u32> {
+        let is_it = |at: &u32| {
+            let principal = self.principals.get(*at).and_then(Slot::current);
+            principal.is_some_and(|it| it.tenant() == tenant && it.user == Some(user))
+        };
+        self.members.load().candidates(index::hash_of_pair(tenant, user)).find(is_it)
     }
 
     /// The tenant of that short name.
@@ -86,7 +93,7 @@ impl View {
     }
 
     /// A tenant.
-    pub fn tenant(&self, tenant: TenantId) -> Option<Arc<TenantState>> {
+    pub fn tenant(&self, tenant: TenantId) -> Option<Arc<Home>> {
         self.tenants.pin().get(&tenant).cloned()
     }
 

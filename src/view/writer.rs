@@ -1,14 +1,12 @@
 //! The one writer of a view.
 
 use super::View;
-use super::index::Index;
-use super::principals::{self, Holder, Known};
+use super::index::{self, Index};
+use super::people::People;
+use super::principals::Holder;
+use crate::domain::KeyId;
 use crate::domain::changes::{Change, Revision};
-use crate::domain::keys::{KeyKind, KeyState};
-use crate::domain::members::{MemberState, Role};
-use crate::domain::tenants::TenantState;
-use crate::domain::users::UserState;
-use crate::domain::{KeyId, TenantId, UserId};
+use crate::domain::keys::KeyState;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,38 +22,28 @@ pub struct Writer {
     free: Vec<u32>,
     /// The record of the previous secret of a key, by the key's own record.
     previous: HashMap<u32, u32>,
-    tenants: HashMap<TenantId, TenantState>,
-    users: HashMap<UserId, UserState>,
-    roles: HashMap<(TenantId, UserId), Role>,
-    holders: HashMap<Holder, u32>,
-    of_tenant: HashMap<TenantId, Vec<Holder>>,
-    of_user: HashMap<UserId, Vec<Holder>>,
+    people: People,
 }
 
 impl Writer {
     pub(super) fn new(view: Arc<View>, keys: usize) -> Self {
         Self {
+            people: People::new(Arc::clone(&view)),
             view,
             by_id: Index::with_room_for(keys),
             used: (0, 0),
             next: 0,
             free: Vec::new(),
             previous: HashMap::new(),
-            tenants: HashMap::new(),
-            users: HashMap::new(),
-            roles: HashMap::new(),
-            holders: HashMap::new(),
-            of_tenant: HashMap::new(),
-            of_user: HashMap::new(),
         }
     }
 
     /// Applies one change. Applying it again changes nothing.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Tenant(tenant) => self.apply_tenant(tenant),
-            Change::User(user) => self.apply_user(user),
-            Change::Member(member) => self.apply_member(&member),
+            Change::Tenant(tenant) => self.people.apply_tenant(tenant),
+            Change::User(user) => self.people.apply_user(user),
+            Change::Member(member) => self.people.apply_member(&member),
             Change::Key(key) => self.apply_key(&key),
         }
     }
@@ -63,36 +51,6 @@ impl Writer {
     /// Declares every change up to this one to be in full effect.
     pub fn advance(&mut self, to: Revision) {
         self.view.applied.store(to.number(), Ordering::Release);
-    }
-
-    fn apply_tenant(&mut self, tenant: TenantState) {
-        let id = tenant.id;
-        self.view.slugs.pin().insert(tenant.slug.as_str().to_owned(), id);
-        self.view.tenants.pin().insert(id, Arc::new(tenant.clone()));
-        self.tenants.insert(id, tenant);
-        for holder in self.of_tenant.get(&id).cloned().unwrap_or_default() {
-            self.refresh(holder);
-        }
-    }
-
-    fn apply_user(&mut self, user: UserState) {
-        let id = user.id;
-        self.users.insert(id, user);
-        for holder in self.of_user.get(&id).cloned().unwrap_or_default() {
-            self.refresh(holder);
-        }
-    }
-
-    fn apply_member(&mut self, member: &MemberState) {
-        let place = (member.tenant, member.user);
-        match member.role {
-            Some(role) => self.roles.insert(place, role),
-            None => self.roles.remove(&place),
-        };
-        let at =
-            self.principal(Holder { tenant: member.tenant, kind: KeyKind::User, user: Some(member.user) });
-        self.view.members.pin().insert(place, at);
-        self.refresh(Holder { tenant: member.tenant, kind: KeyKind::User, user: Some(member.user) });
     }
 
     fn apply_key(&mut self, key: &KeyState) {
@@ -104,7 +62,7 @@ impl Writer {
             }
             return;
         }
-        let principal = self.principal(Holder { tenant: key.tenant, kind: key.kind, user: key.user });
+        let principal = self.people.principal(Holder { tenant: key.tenant, kind: key.kind, user: key.user });
         match existing {
             Some(at) => self.rewrite(at, key, principal),
             None => self.insert(key, principal),
@@ -118,7 +76,7 @@ impl Writer {
         entry.write(key, principal);
         self.make_room();
         self.used.0 += usize::from(self.view.by_digest.load().add(key.digest.words(), at));
-        self.used.1 += usize::from(self.by_id.add(hash_of(key.id), at));
+        self.used.1 += usize::from(self.by_id.add(index::hash(key.id.halves()), at));
         self.view.keys.fetch_add(1, Ordering::Relaxed);
         self.add_previous(at, key, principal);
     }
@@ -158,7 +116,7 @@ impl Writer {
         if let Some(previous) = self.previous.remove(&at) {
             self.discard(previous);
         }
-        self.by_id.remove(hash_of(id), at);
+        self.by_id.remove(index::hash(id.halves()), at);
         self.discard(at);
     }
 
@@ -173,7 +131,7 @@ impl Writer {
 
     fn record_of(&self, id: KeyId) -> Option<u32> {
         let is_it = |at: &u32| self.view.entries.get(*at).is_some_and(|entry| entry.is_of(id));
-        self.by_id.candidates(hash_of(id)).find(is_it)
+        self.by_id.candidates(index::hash(id.halves())).find(is_it)
     }
 
     fn new_record(&mut self) -> Option<u32> {
@@ -198,46 +156,12 @@ impl Writer {
             let Some((digest, id)) = self.view.entries.get(at).and_then(super::Entry::live) else { continue };
             self.used.0 += usize::from(fresh.add(digest.words(), at));
             if !previous.contains(&at) {
-                self.used.1 += usize::from(by_id.add(hash_of(id), at));
+                self.used.1 += usize::from(by_id.add(index::hash(id.halves()), at));
             }
         }
         self.view.by_digest.store(Arc::new(fresh));
         self.by_id = by_id;
     }
-
-    /// The number of a holder's principal, which is made if there is none.
-    fn principal(&mut self, holder: Holder) -> u32 {
-        if let Some(at) = self.holders.get(&holder) {
-            return *at;
-        }
-        let at = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
-        self.holders.insert(holder, at);
-        self.of_tenant.entry(holder.tenant).or_default().push(holder);
-        if let Some(user) = holder.user {
-            self.of_user.entry(user).or_default().push(holder);
-        }
-        self.refresh(holder);
-        at
-    }
-
-    fn refresh(&self, holder: Holder) {
-        let known = Known {
-            tenant: self.tenants.get(&holder.tenant),
-            user: holder.user.and_then(|user| self.users.get(&user)),
-            role: holder.user.and_then(|user| self.roles.get(&(holder.tenant, user)).copied()),
-        };
-        let slot = self.holders.get(&holder).and_then(|at| self.view.principals.get_or_grow(*at));
-        if let Some(slot) = slot {
-            slot.set(principals::make(holder, &known));
-        }
-    }
-}
-
-/// Identifiers are random in their last half.
-fn hash_of(id: KeyId) -> [u64; 4] {
-    let [high, low] = id.halves();
-    let low = low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    [low, low.rotate_left(32) ^ high, 0, 0]
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 use super::*;
 use crate::domain::keys::{Previous, samples};
 use crate::domain::limits::Limit;
+use crate::domain::members::{MemberState, Role};
 use crate::domain::principal::Standing;
+use crate::domain::tenants::TenantState;
+use crate::domain::users::UserState;
 use crate::domain::{Digest, Timestamp};
+use crate::domain::{TenantId, UserId};
 use crate::view::Found;
 
 const TENANT: TenantId = TenantId::from_bytes([1; 16]);

@@ -1,0 +1,208 @@
+//! What the writer knows of tenants and people, and which principals are theirs.
+
+use super::View;
+use super::index::Index;
+use super::principals::{self, Holder};
+use crate::domain::keys::KeyKind;
+use crate::domain::members::{MemberState, Role};
+use crate::domain::principal::{Home, Principal};
+use crate::domain::tenants::TenantState;
+use crate::domain::users::UserState;
+use crate::domain::{TenantId, UserId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Tenants, people, and the numbers of their principals.
+pub struct People {
+    view: Arc<View>,
+    tenants: HashMap<TenantId, Town>,
+    /// People by their order, found by `by_user`.
+    persons: Vec<Person>,
+    by_user: Index,
+    /// Words used of `by_user` and of the view's index of members.
+    used: (usize, usize),
+    machines: HashMap<(TenantId, KeyKind), u32>,
+    count: u32,
+}
+
+struct Town {
+    home: Arc<Home>,
+    principals: Vec<u32>,
+}
+
+struct Person {
+    id: UserId,
+    state: Option<UserState>,
+    principals: Places,
+}
+
+/// Most people are in one tenant.
+#[derive(Default)]
+enum Places {
+    #[default]
+    None,
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl People {
+    pub fn new(view: Arc<View>) -> Self {
+        Self {
+            view,
+            tenants: HashMap::new(),
+            persons: Vec::new(),
+            by_user: Index::with_room_for(0),
+            used: (0, 0),
+            machines: HashMap::new(),
+            count: 0,
+        }
+    }
+
+    pub fn apply_tenant(&mut self, tenant: TenantState) {
+        let id = tenant.id;
+        self.view.slugs.pin().insert(tenant.slug.as_str().to_owned(), id);
+        let home = Arc::new(Home::new(id, Some(tenant)));
+        self.view.tenants.pin().insert(id, Arc::clone(&home));
+        let town = self
+            .tenants
+            .entry(id)
+            .or_insert_with(|| Town { home: Arc::clone(&home), principals: Vec::new() });
+        town.home = home;
+        for at in town.principals.clone() {
+            self.refresh(at);
+        }
+    }
+
+    pub fn apply_user(&mut self, user: UserState) {
+        let at = self.person(user.id);
+        let Some(person) = self.persons.get_mut(at) else { return };
+        person.state = Some(user);
+        for at in person.principals.to_vec() {
+            self.refresh(at);
+        }
+    }
+
+    pub fn apply_member(&mut self, member: &MemberState) {
+        let holder = Holder { tenant: member.tenant, kind: KeyKind::User, user: Some(member.user) };
+        let at = self.principal(holder);
+        self.remake(at, member.role);
+    }
+
+    /// The number of a holder's principal, which is made if there is none.
+    pub fn principal(&mut self, holder: Holder) -> u32 {
+        let known = match holder.user {
+            Some(user) => self.view.member_at(holder.tenant, user),
+            None => self.machines.get(&(holder.tenant, holder.kind)).copied(),
+        };
+        known.unwrap_or_else(|| self.make(holder))
+    }
+
+    fn make(&mut self, holder: Holder) -> u32 {
+        let at = self.count;
+        self.count += 1;
+        let town = self.tenants.entry(holder.tenant).or_insert_with(|| Town {
+            home: Arc::new(Home::new(holder.tenant, None)),
+            principals: Vec::new(),
+        });
+        town.principals.push(at);
+        let home = Arc::clone(&town.home);
+        let state = holder.user.and_then(|user| {
+            let person = self.person(user);
+            let person = self.persons.get_mut(person)?;
+            person.principals.add(at);
+            person.state.as_ref()
+        });
+        let made = principals::make(holder, home, state, None);
+        if let Some(slot) = self.view.principals.get_or_grow(at) {
+            slot.set(made);
+        }
+        match holder.user {
+            Some(user) => self.add_member(holder.tenant, user, at),
+            None => drop(self.machines.insert((holder.tenant, holder.kind), at)),
+        }
+        at
+    }
+
+    /// Makes a principal anew from what is known now.
+    fn refresh(&self, at: u32) {
+        let before = self.view.principals.get(at).and_then(principals::Slot::current);
+        self.remake(at, before.as_deref().and_then(role_of));
+    }
+
+    /// Makes a principal anew, with this role.
+    fn remake(&self, at: u32, role: Option<Role>) {
+        let Some(slot) = self.view.principals.get(at) else { return };
+        let Some(before) = slot.current() else { return };
+        let holder = Holder { tenant: before.tenant(), kind: before.kind, user: before.user };
+        let Some(town) = self.tenants.get(&holder.tenant) else { return };
+        let user = holder.user.and_then(|user| self.persons.get(self.find(user)?)?.state.as_ref());
+        slot.set(principals::make(holder, Arc::clone(&town.home), user, role));
+    }
+
+    fn find(&self, user: UserId) -> Option<usize> {
+        let is_it = |at: &usize| self.persons.get(*at).is_some_and(|person| person.id == user);
+        self.by_user.candidates(super::index::hash(user.halves())).map(|at| at as usize).find(is_it)
+    }
+
+    /// The place of a person, who is noted if they were not known.
+    fn person(&mut self, user: UserId) -> usize {
+        if let Some(at) = self.find(user) {
+            return at;
+        }
+        let at = self.persons.len();
+        self.persons.push(Person { id: user, state: None, principals: Places::None });
+        if self.used.0 + 1 >= self.by_user.room() {
+            self.by_user = Index::with_room_for(self.persons.len() * 3 / 2);
+            self.used.0 = 0;
+            for (number, person) in (0..).zip(&self.persons) {
+                self.used.0 += usize::from(self.by_user.add(super::index::hash(person.id.halves()), number));
+            }
+        } else {
+            let number = u32::try_from(at).unwrap_or(u32::MAX);
+            self.used.0 += usize::from(self.by_user.add(super::index::hash(user.halves()), number));
+        }
+        at
+    }
+
+    fn add_member(&mut self, tenant: TenantId, user: UserId, at: u32) {
+        let members = self.view.members.load_full();
+        if self.used.1 + 1 < members.room() {
+            self.used.1 += usize::from(members.add(super::index::hash_of_pair(tenant, user), at));
+            return;
+        }
+        let fresh = Index::with_room_for(self.count as usize * 3 / 2);
+        self.used.1 = 0;
+        for number in 0..self.count {
+            let principal = self.view.principals.get(number).and_then(principals::Slot::current);
+            if let Some((tenant, user)) = principal.and_then(|it| Some((it.tenant(), it.user?))) {
+                self.used.1 += usize::from(fresh.add(super::index::hash_of_pair(tenant, user), number));
+            }
+        }
+        self.view.members.store(Arc::new(fresh));
+    }
+}
+
+fn role_of(principal: &Principal) -> Option<Role> {
+    Role::ALL.into_iter().find(|role| role.name() == principal.role)
+}
+
+impl Places {
+    fn add(&mut self, at: u32) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(at),
+            Self::One(first) => Self::Many(vec![first, at]),
+            Self::Many(mut all) => {
+                all.push(at);
+                Self::Many(all)
+            }
+        };
+    }
+
+    fn to_vec(&self) -> Vec<u32> {
+        match self {
+            Self::None => Vec::new(),
+            Self::One(at) => vec![*at],
+            Self::Many(all) => all.clone(),
+        }
+    }
+}
