@@ -5,6 +5,7 @@
 //! between Doorward and itself.
 
 mod connect;
+mod detect;
 mod grpc;
 mod http;
 mod verdict;
@@ -17,6 +18,7 @@ use ::http::uri::Uri;
 use bytes::Bytes;
 use thiserror::Error;
 
+use self::detect::UnknownBackend;
 use self::grpc::GrpcBackend;
 use self::http::HttpBackend;
 use super::options::Protocol;
@@ -43,8 +45,8 @@ pub enum Target {
     Sink,
     /// An OTLP back end.
     Otlp {
-        /// How it speaks.
-        protocol: Protocol,
+        /// How it speaks; `None` where it must be asked, which it can be without TLS only.
+        protocol: Option<Protocol>,
         /// Its scheme and authority, and for HTTP the path before `/v1/…`.
         url: Uri,
     },
@@ -99,12 +101,14 @@ pub enum Backend {
     Grpc(GrpcBackend),
     /// OTLP over HTTP.
     Http(Box<HttpBackend>),
+    /// OTLP over either, as is found out at the first export.
+    Unknown(Arc<UnknownBackend>),
 }
 
 impl Target {
-    /// Reads `otlp.backend`: `sink`, or a URL. Unless `protocol` says how the back end speaks, a URL with a path or
-    /// with a port other than 4317 is OTLP over HTTP (to which `/v1/traces` and its like are appended), and one with
-    /// port 4317 is OTLP over gRPC.
+    /// Reads `otlp.backend`: `sink`, or a URL. Unless `protocol` says how the back end speaks, a URL with a path (to
+    /// which `/v1/traces` and its like are appended) or with port 4318 is OTLP over HTTP, one with port 4317 or with
+    /// another port and `https` is OTLP over gRPC, and any other back end is asked when it is first used.
     ///
     /// # Errors
     /// It is neither.
@@ -121,9 +125,8 @@ impl Target {
             return Err(BadTarget::Extras);
         }
         let has_path = !matches!(url.path(), "" | "/");
-        let guessed = if !has_path && url.port_u16() == Some(4317) { Protocol::Grpc } else { Protocol::Http };
-        let protocol = protocol.unwrap_or(guessed);
-        if protocol == Protocol::Grpc && has_path {
+        let protocol = protocol.or_else(|| told_by(&url, has_path));
+        if protocol == Some(Protocol::Grpc) && has_path {
             return Err(BadTarget::Path);
         }
         Ok(Self::Otlp { protocol, url })
@@ -139,9 +142,12 @@ impl Backend {
     pub fn new(target: Target, lines: Arc<dyn Lines>) -> Result<Self, BadTarget> {
         match target {
             Target::Sink => Ok(Self::Sink(lines)),
-            Target::Otlp { protocol: Protocol::Grpc, url } => GrpcBackend::new(&url).map(Self::Grpc),
-            Target::Otlp { protocol: Protocol::Http, url } => {
+            Target::Otlp { protocol: Some(Protocol::Grpc), url } => GrpcBackend::new(&url).map(Self::Grpc),
+            Target::Otlp { protocol: Some(Protocol::Http), url } => {
                 HttpBackend::new(&url).map(Box::new).map(Self::Http)
+            }
+            Target::Otlp { protocol: None, url } => {
+                UnknownBackend::new(&url).map(Arc::new).map(Self::Unknown)
             }
         }
     }
@@ -156,6 +162,7 @@ impl Backend {
                 Self::Sink(lines) => sink::take(&**lines, &batch).map(|()| Export::default()),
                 Self::Grpc(backend) => backend.export(batch, timeout).await,
                 Self::Http(backend) => backend.export(batch).await,
+                Self::Unknown(backend) => backend.export(batch, timeout).await,
             }
         };
         match tokio::time::timeout(timeout, sent).await {
@@ -197,6 +204,16 @@ pub fn passed_on(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
+/// How a back end speaks, as far as its URL tells.
+fn told_by(url: &Uri, has_path: bool) -> Option<Protocol> {
+    match url.port_u16() {
+        _ if has_path => Some(Protocol::Http),
+        Some(4317) => Some(Protocol::Grpc),
+        Some(4318) => Some(Protocol::Http),
+        _ => (url.scheme_str() == Some("https")).then_some(Protocol::Grpc),
+    }
+}
+
 /// The path of a signal below the base path of an HTTP back end.
 fn path_below(base: &str, signal: fields::Signal) -> String {
     format!("{}{}", base.trim_end_matches('/'), signal.http_path())
@@ -206,7 +223,7 @@ fn path_below(base: &str, signal: fields::Signal) -> String {
 mod tests {
     use super::*;
 
-    fn parse(text: &str, protocol: Option<Protocol>) -> Result<Protocol, BadTarget> {
+    fn parse(text: &str, protocol: Option<Protocol>) -> Result<Option<Protocol>, BadTarget> {
         match Target::parse(text, protocol)? {
             Target::Sink => panic!("a sink"),
             Target::Otlp { protocol, .. } => Ok(protocol),
@@ -217,17 +234,23 @@ mod tests {
     fn the_url_tells_the_protocol_unless_it_is_set() {
         assert_eq!(Target::parse("sink", None), Ok(Target::Sink));
         for (url, protocol) in [
-            ("http://collector:4317", Protocol::Grpc),
-            ("https://collector:4317/", Protocol::Grpc),
-            ("http://collector:4318", Protocol::Http),
-            ("https://otlp.example.com", Protocol::Http),
-            ("https://otlp.example.com/otlp", Protocol::Http),
-            ("http://collector:4317/otlp", Protocol::Http),
+            ("http://collector:4317", Some(Protocol::Grpc)),
+            ("https://collector:4317/", Some(Protocol::Grpc)),
+            ("http://collector:4318", Some(Protocol::Http)),
+            ("https://collector:4318", Some(Protocol::Http)),
+            ("https://otlp.example.com", Some(Protocol::Grpc)),
+            ("https://otlp.example.com:9999/", Some(Protocol::Grpc)),
+            ("https://otlp.example.com/otlp", Some(Protocol::Http)),
+            ("http://collector:4317/otlp", Some(Protocol::Http)),
+            ("http://collector:9999/otlp", Some(Protocol::Http)),
+            ("http://collector:9999", None),
+            ("http://[::1]:9999/", None),
+            ("http://collector", None),
         ] {
             assert_eq!(parse(url, None), Ok(protocol), "{url}");
         }
-        assert_eq!(parse("http://collector:9999", Some(Protocol::Grpc)), Ok(Protocol::Grpc));
-        assert_eq!(parse("http://collector:4317", Some(Protocol::Http)), Ok(Protocol::Http));
+        assert_eq!(parse("http://collector:9999", Some(Protocol::Grpc)), Ok(Some(Protocol::Grpc)));
+        assert_eq!(parse("http://collector:4317", Some(Protocol::Http)), Ok(Some(Protocol::Http)));
     }
 
     #[test]

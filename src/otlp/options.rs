@@ -34,7 +34,8 @@ pub struct Options {
     pub http_listen: Address,
     /// `sink`, or the URL of an OTLP back end. Empty: ingest is off.
     pub backend: String,
-    /// How the back end speaks; unset, its URL decides (see [`Target::parse`]).
+    /// How the back end speaks; unset, its URL decides (see [`Target::parse`]), or where that does not tell, the back
+    /// end itself when it is first used.
     pub backend_protocol: Option<Protocol>,
     /// The resource attribute that gets the tenant's id.
     pub tenant_attribute: String,

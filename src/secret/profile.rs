@@ -81,6 +81,9 @@ const fn six() -> u8 {
     6
 }
 
+/// Randomness below which a plain digest would not be enough (NIST SP 800-63B §5.1.2).
+const MIN_MILLIBITS: u32 = 112_000;
+
 /// A set of profiles that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("profile `{name}`: {fault}")]
@@ -159,8 +162,8 @@ impl Profile {
         if !(2..=24).contains(&self.prefix.len()) || words.len() > 3 || !words.iter().all(lower) {
             bad("the prefix must be 1 to 3 words of lower-case letters and digits, each with `_` after it, 24 bytes at most".into());
         }
-        if u32::from(self.random) * self.alphabet.millibits() < 128_000 - 400 && self.check > 0 {
-            bad("the random part must have at least 128 bits: 22 letters of base62 or 32 of hex".into());
+        if self.check > 0 && u32::from(self.random) * self.alphabet.millibits() < MIN_MILLIBITS {
+            bad("the random part must have at least 112 bits: 19 letters of base62 or 28 of hex".into());
         }
         let widths = match self.alphabet {
             Alphabet::Base62 => &[0, 6][..],
@@ -246,7 +249,7 @@ mod tests {
             Profile { prefix: "Dw_live_".into(), ..sound.clone() },
             Profile { prefix: "dw_live".into(), ..sound.clone() },
             Profile { prefix: "a_b_c_d_".into(), ..sound.clone() },
-            Profile { random: 21, ..sound.clone() },
+            Profile { random: 18, ..sound.clone() },
             Profile { check: 5, ..sound.clone() },
             Profile { random: 200, ..sound.clone() },
         ];

@@ -202,7 +202,7 @@ async fn what_the_back_end_refuses_is_not_acknowledged() {
             response
         });
         let address = serve(fake).await;
-        let got = Call::new(spoofed()).to(gateway(&options(&format!("http://{address}"))).0).await;
+        let got = Call::new(spoofed()).to(gateway(&options(&format!("http://{address}/otlp"))).0).await;
         assert_eq!(got.status, ours, "{theirs}");
         let must_wait = matches!(ours, 429 | 503);
         assert_eq!(got.headers.contains_key("retry-after"), must_wait, "{theirs}");
