@@ -1,6 +1,7 @@
 //! The accept loop: TLS, HTTP/1.1 and HTTP/2, bounds, and an orderly end.
 
 use super::Deferred;
+use super::gathering::Gathering;
 use crate::guard::Peer;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -155,7 +156,7 @@ async fn serve_one<IO, S, B>(
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let connection = builder.serve_connection(TokioIo::new(io), service);
+    let connection = builder.serve_connection(Gathering(TokioIo::new(io)), service);
     if let Err(error) = Deferred::new(watcher.watch(connection)).await {
         tracing::debug!(%error, "a connection ended");
     }

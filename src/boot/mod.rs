@@ -4,6 +4,7 @@ mod ambient;
 mod bootstrap;
 mod deferred;
 mod dev;
+mod gathering;
 mod listener;
 mod log;
 mod panics;

@@ -222,7 +222,10 @@ fn probes_service(
 
 /// gRPC and REST on one port.
 #[derive(Clone)]
-struct ApiService {
+struct ApiService(Arc<Surfaces>);
+
+/// Behind one pointer, for the service is cloned for every request.
+struct Surfaces {
     grpc: Stack,
     rest: rest::Transcoder<Stack>,
 }
@@ -231,7 +234,7 @@ impl ApiService {
     fn new(grpc: Stack, settings: &Settings, parts: &Parts) -> anyhow::Result<Self> {
         let clock = Arc::clone(&parts.app.clock);
         let rest = rest::Transcoder::new(grpc.clone(), settings.http.clone(), clock, &*parts.app.entropy)?;
-        Ok(Self { grpc, rest })
+        Ok(Self(Arc::new(Surfaces { grpc, rest })))
     }
 }
 
@@ -248,8 +251,8 @@ impl Service<Request<Incoming>> for ApiService {
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
         match rest::surface(&request) {
-            rest::Surface::Grpc => Box::pin(self.grpc.call(request)),
-            rest::Surface::Http => Box::pin(self.rest.call(request)),
+            rest::Surface::Grpc => Box::pin(self.0.grpc.clone().call(request)),
+            rest::Surface::Http => Box::pin(self.0.rest.clone().call(request)),
         }
     }
 }

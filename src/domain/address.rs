@@ -39,6 +39,11 @@ impl Networks {
         if networks.len() > Self::MAX { Err(BadNetworks::TooMany) } else { Ok(Self(networks)) }
     }
 
+    /// A list that no address is on.
+    pub(crate) fn nowhere() -> Self {
+        Self(vec![IpNet::from(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED))])
+    }
+
     /// Whether there is no restriction.
     pub fn is_everywhere(&self) -> bool {
         self.0.is_empty()

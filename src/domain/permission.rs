@@ -12,6 +12,13 @@ macro_rules! catalogue {
     ($($(#[$doc:meta])* $name:ident = $at:literal, $text:literal, $about:literal;)*) => {
         impl Permission {
             $($(#[$doc])* pub const $name: Self = Self($at);)*
+
+            fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($text => Some(Self($at)),)*
+                    _ => None,
+                }
+            }
         }
 
         /// Name and meaning of each permission, by its number.
@@ -80,7 +87,7 @@ pub struct UnknownPermission;
 impl FromStr for Permission {
     type Err = UnknownPermission;
     fn from_str(name: &str) -> Result<Self, UnknownPermission> {
-        Self::all().find(|permission| permission.name() == name).ok_or(UnknownPermission)
+        Self::named(name).ok_or(UnknownPermission)
     }
 }
 

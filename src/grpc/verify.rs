@@ -17,6 +17,7 @@ use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -92,45 +93,22 @@ impl Checks {
         caller: Caller,
         asked: Streaming<pb::StreamVerifyCredentialsRequest>,
     ) -> impl Stream<Item = Result<Bytes, Status>> + Send {
-        let state = Arc::new((self, caller));
+        let asker = Arc::new(Asker { checks: self, caller, judged: AtomicU64::new(u64::MAX) });
         asked.then(move |question| match question {
             Ok(question) if waits(&question) => {
-                let state = Arc::clone(&state);
+                let asker = Arc::clone(&asker);
                 Either::Right(
                     async move {
-                        let (checks, caller) = &*state;
-                        checks.wait(caller, question.request.as_ref().unwrap_or(&NOTHING)).await?;
-                        checks.next(caller, &question)
+                        let asked = question.request.as_ref().unwrap_or(&NOTHING);
+                        asker.checks.wait(&asker.caller, asked).await?;
+                        asker.next(&question)
                     }
                     .boxed(),
                 )
             }
-            Ok(question) => Either::Left(ready(state.0.next(&state.1, &question))),
+            Ok(question) => Either::Left(ready(asker.next(&question))),
             Err(status) => Either::Left(ready(Err(status))),
         })
-    }
-
-    fn next(&self, caller: &Caller, question: &pb::StreamVerifyCredentialsRequest) -> Result<Bytes, Status> {
-        let asked = question.request.as_ref().unwrap_or(&NOTHING);
-        let at = self.app.clock.moment();
-        let still = self.app.verifier.still_good(&caller.verified, caller.address, at);
-        still.map_err(|failure| told(caller, failure))?;
-        let mut answer = BytesMut::with_capacity(wire::USUAL);
-        match self.check(caller, asked, at, &mut answer) {
-            Ok(()) => {}
-            // A faulty question gets its answer; the stream goes on.
-            Err(Failure::Refused(refusal)) => {
-                wire::put_response(&mut answer, &Err(refusal), self.app.verifier.revision());
-            }
-            Err(fault @ Failure::Fault(_)) => return Err(told(caller, fault)),
-        }
-        let mut out = BytesMut::with_capacity(answer.len() + 16);
-        if question.tag != 0 {
-            out.put_u8(TAG);
-            prost::encoding::encode_varint(question.tag, &mut out);
-        }
-        wire::put_nested(&mut out, RESPONSE, &answer);
-        Ok(out.freeze())
     }
 
     async fn wait(&self, caller: &Caller, asked: &pb::VerifyCredentialRequest) -> Result<(), Status> {
@@ -156,6 +134,54 @@ impl Checks {
             Err(fault @ Failure::Fault(_)) => return Err(fault),
         };
         wire::put_response(out, &outcome, self.app.verifier.revision());
+        Ok(())
+    }
+}
+
+/// The asking end of a stream.
+struct Asker {
+    checks: Checks,
+    caller: Caller,
+    /// The revision at which the caller's own credential was last judged.
+    judged: AtomicU64,
+}
+
+impl Asker {
+    fn next(&self, question: &pb::StreamVerifyCredentialsRequest) -> Result<Bytes, Status> {
+        let (checks, caller) = (&self.checks, &self.caller);
+        let asked = question.request.as_ref().unwrap_or(&NOTHING);
+        let at = checks.app.clock.moment();
+        self.judge(at)?;
+        let mut answer = BytesMut::with_capacity(wire::USUAL);
+        match checks.check(caller, asked, at, &mut answer) {
+            Ok(()) => {}
+            // A faulty question gets its answer; the stream goes on.
+            Err(Failure::Refused(refusal)) => {
+                wire::put_response(&mut answer, &Err(refusal), checks.app.verifier.revision());
+            }
+            Err(fault @ Failure::Fault(_)) => return Err(told(caller, fault)),
+        }
+        let mut out = BytesMut::with_capacity(answer.len() + 16);
+        if question.tag != 0 {
+            out.put_u8(TAG);
+            prost::encoding::encode_varint(question.tag, &mut out);
+        }
+        wire::put_nested(&mut out, RESPONSE, &answer);
+        Ok(out.freeze())
+    }
+
+    /// Whether the caller's own credential still stands. Nothing but a change
+    /// or its expiry can end it, so it is looked at again only then.
+    fn judge(&self, at: Moment) -> Result<(), Status> {
+        let verifier = &self.checks.app.verifier;
+        let revision = verifier.revision().number();
+        let unchanged = self.judged.load(Ordering::Relaxed) == revision;
+        if unchanged && at.wall < self.caller.verified.expire {
+            return Ok(());
+        }
+        let still = verifier.still_good(&self.caller.verified, self.caller.address, at);
+        still.map_err(|failure| told(&self.caller, failure))?;
+        self.judged.store(revision, Ordering::Relaxed);
         Ok(())
     }
 }

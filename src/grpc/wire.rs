@@ -26,7 +26,7 @@ const ENVIRONMENT: u8 = 13 << 3;
 const KEY_ID_LENGTH: u8 = 30;
 
 /// What an encoded answer usually takes, in bytes.
-pub const USUAL: usize = 512;
+pub const USUAL: usize = 640;
 
 /// Writes a `VerifyCredentialResponse`.
 pub fn put_response(out: &mut BytesMut, outcome: &Result<Verified, Refusal>, revision: Revision) {

@@ -11,7 +11,6 @@ use crate::domain::keys::{Environment, KeyKind, KeyState};
 use crate::domain::limits::{self, Limit, Rate};
 use crate::domain::reading::Reading;
 use crate::domain::{Digest, KeyId, Permissions, Timestamp};
-use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
@@ -25,7 +24,7 @@ const IMPORTED: u32 = 1 << 3;
 const CONFINED: u32 = 1 << 4;
 const KIND: u32 = 5;
 
-/// A key or the previous secret of one. 104 bytes.
+/// A key or the previous secret of one. 96 bytes.
 #[derive(Default)]
 pub struct Entry {
     version: AtomicU32,
@@ -38,9 +37,17 @@ pub struct Entry {
     arrival: AtomicU64,
     principal: AtomicU32,
     per_minute: AtomicU32,
-    networks: ArcSwapOption<Networks>,
     /// The minute since 1970 in which it was last accepted.
     used: AtomicU32,
+}
+
+/// Where keys may be used from, by record: those alone that are confined.
+pub type Confined = papaya::HashMap<u32, Arc<Networks>>;
+
+/// The networks of a confined record. While the writer is at work the list can
+/// be missing for a moment; the version tells, and what was read is read again.
+fn networks_of(confined: &Confined, at: u32) -> Arc<Networks> {
+    confined.pin().get(&at).cloned().unwrap_or_else(|| Arc::new(Networks::nowhere()))
 }
 
 /// The beginning of a point's minute.
@@ -82,12 +89,14 @@ pub struct Found {
 
 impl Entry {
     /// The key, if this record is of that digest and in use.
-    pub fn read(&self, at: u32, digest: Digest) -> Option<Found> {
+    ///
+    /// Lists of networks are few, and stand in a table beside the records.
+    pub fn read(&self, at: u32, digest: Digest, confined: &Confined) -> Option<Found> {
         let mut tries = 0_u32;
         loop {
             let version = self.version.load(Ordering::Acquire);
             if version.is_multiple_of(2) {
-                let found = self.read_once(at, digest);
+                let found = self.read_once(at, digest, confined);
                 fence(Ordering::Acquire);
                 if self.version.load(Ordering::Relaxed) == version {
                     return found;
@@ -102,7 +111,7 @@ impl Entry {
         }
     }
 
-    fn read_once(&self, at: u32, digest: Digest) -> Option<Found> {
+    fn read_once(&self, at: u32, digest: Digest, confined: &Confined) -> Option<Found> {
         let flags = self.flags.load(Ordering::Relaxed);
         if self.digest() != digest || flags & LIVE == 0 {
             return None;
@@ -119,7 +128,7 @@ impl Entry {
             previous,
             imported: flags & IMPORTED != 0,
             per_minute: self.per_minute.load(Ordering::Relaxed),
-            networks: if flags & CONFINED == 0 { None } else { self.networks.load_full() },
+            networks: if flags & CONFINED == 0 { None } else { Some(networks_of(confined, at)) },
             cell: Cell(counted_at),
             principal: self.principal.load(Ordering::Relaxed),
         })
@@ -173,7 +182,6 @@ impl Entry {
             entry.digest.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             entry.arrival.store(0, Ordering::Relaxed);
             entry.used.store(0, Ordering::Relaxed);
-            entry.networks.store(None);
         });
     }
 
@@ -201,8 +209,6 @@ impl Entry {
         self.expire.store(expire.unwrap_or(Timestamp::NEVER).micros(), Ordering::Relaxed);
         self.principal.store(principal, Ordering::Relaxed);
         self.per_minute.store(key.per_minute, Ordering::Relaxed);
-        let networks = (!key.networks.is_everywhere()).then(|| Arc::new(key.networks.clone()));
-        self.networks.store(networks);
     }
 
     /// Notes that it was accepted; writes at most once a minute.

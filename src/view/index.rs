@@ -16,15 +16,15 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index that stays at most two thirds full with that many records.
+    /// An index that stays at most three quarters full with that many records.
     pub fn with_room_for(records: usize) -> Self {
-        let words = (records + records / 2).max(64);
+        let words = (records + records / 3).max(64);
         Self { words: (0..words).map(|_| AtomicU64::new(EMPTY)).collect() }
     }
 
     /// Words that may be used before it should be rebuilt.
     pub fn room(&self) -> usize {
-        self.words.len() / 4 * 3
+        self.words.len() / 8 * 7
     }
 
     /// Records that may have this hash, the likeliest first.

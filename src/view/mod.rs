@@ -25,7 +25,7 @@ use crate::domain::principal::{Home, Principal};
 use crate::domain::{Digest, KeyId, TenantId, Timestamp, UserId};
 use arc_swap::ArcSwap;
 use arena::Arena;
-use entry::Entry;
+use entry::{Confined, Entry};
 use index::Index;
 use principals::Slot;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The readers' side.
 pub struct View {
     entries: Arena<Entry>,
+    confined: Confined,
     by_digest: ArcSwap<Index>,
     principals: Arena<Slot>,
     members: ArcSwap<Index>,
@@ -48,6 +49,7 @@ impl View {
     pub fn with_room_for(keys: usize) -> (Arc<Self>, Writer) {
         let view = Arc::new(Self {
             entries: Arena::new(),
+            confined: Confined::new(),
             by_digest: ArcSwap::from_pointee(Index::with_room_for(keys)),
             principals: Arena::new(),
             members: ArcSwap::from_pointee(Index::with_room_for(0)),
@@ -65,7 +67,7 @@ impl View {
         let index = self.by_digest.load();
         index.candidates(digest.words()).find_map(|at| {
             let entry = self.entries.get(at)?;
-            entry.read(at, digest)
+            entry.read(at, digest, &self.confined)
         })
     }
 

@@ -7,7 +7,7 @@ use crate::domain::keys::KeyKind;
 use crate::domain::members::{MemberState, Role};
 use crate::domain::principal::{Home, Principal};
 use crate::domain::tenants::TenantState;
-use crate::domain::users::UserState;
+use crate::domain::users::{Email, UserState};
 use crate::domain::{TenantId, UserId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,10 +30,18 @@ struct Town {
     principals: Vec<u32>,
 }
 
+/// A person; kept small, for there are many.
 struct Person {
     id: UserId,
-    state: Option<UserState>,
+    known: Option<Known>,
     principals: Places,
+}
+
+/// What is known of a person besides the id.
+struct Known {
+    email: Email,
+    operator: bool,
+    disabled: bool,
 }
 
 /// Most people are in one tenant.
@@ -42,7 +50,16 @@ enum Places {
     #[default]
     None,
     One(u32),
-    Many(Vec<u32>),
+    #[expect(clippy::box_collection, reason = "few are in many tenants, and all pay for the width")]
+    Many(Box<Vec<u32>>),
+}
+
+impl Person {
+    fn state(&self) -> Option<UserState> {
+        let known = self.known.as_ref()?;
+        let (id, email) = (self.id, known.email.clone());
+        Some(UserState { id, email, operator: known.operator, disabled: known.disabled })
+    }
 }
 
 impl People {
@@ -76,7 +93,7 @@ impl People {
     pub fn apply_user(&mut self, user: UserState) {
         let at = self.person(user.id);
         let Some(person) = self.persons.get_mut(at) else { return };
-        person.state = Some(user);
+        person.known = Some(Known { email: user.email, operator: user.operator, disabled: user.disabled });
         for at in person.principals.to_vec() {
             self.refresh(at);
         }
@@ -110,9 +127,9 @@ impl People {
             let person = self.person(user);
             let person = self.persons.get_mut(person)?;
             person.principals.add(at);
-            person.state.as_ref()
+            person.state()
         });
-        let made = principals::make(holder, home, state, None);
+        let made = principals::make(holder, home, state.as_ref(), None);
         if let Some(slot) = self.view.principals.get_or_grow(at) {
             slot.set(made);
         }
@@ -135,8 +152,8 @@ impl People {
         let Some(before) = slot.current() else { return };
         let holder = Holder { tenant: before.tenant(), kind: before.kind, user: before.user };
         let Some(town) = self.tenants.get(&holder.tenant) else { return };
-        let user = holder.user.and_then(|user| self.persons.get(self.find(user)?)?.state.as_ref());
-        slot.set(principals::make(holder, Arc::clone(&town.home), user, role));
+        let user = holder.user.and_then(|user| self.persons.get(self.find(user)?)?.state());
+        slot.set(principals::make(holder, Arc::clone(&town.home), user.as_ref(), role));
     }
 
     fn find(&self, user: UserId) -> Option<usize> {
@@ -150,7 +167,7 @@ impl People {
             return at;
         }
         let at = self.persons.len();
-        self.persons.push(Person { id: user, state: None, principals: Places::None });
+        self.persons.push(Person { id: user, known: None, principals: Places::None });
         if self.used.0 + 1 >= self.by_user.room() {
             self.by_user = Index::with_room_for(self.persons.len() * 3 / 2);
             self.used.0 = 0;
@@ -190,7 +207,7 @@ impl Places {
     fn add(&mut self, at: u32) {
         *self = match std::mem::take(self) {
             Self::None => Self::One(at),
-            Self::One(first) => Self::Many(vec![first, at]),
+            Self::One(first) => Self::Many(Box::new(vec![first, at])),
             Self::Many(mut all) => {
                 all.push(at);
                 Self::Many(all)
@@ -202,7 +219,7 @@ impl Places {
         match self {
             Self::None => Vec::new(),
             Self::One(at) => vec![*at],
-            Self::Many(all) => all.clone(),
+            Self::Many(all) => all.to_vec(),
         }
     }
 }

@@ -73,6 +73,7 @@ impl Writer {
     fn insert(&mut self, key: &KeyState, principal: u32) {
         let Some(at) = self.new_record() else { return };
         let Some(entry) = self.view.entries.get_or_grow(at) else { return };
+        self.confine(at, key);
         entry.write(key, principal);
         self.make_room();
         self.used.0 += usize::from(self.view.by_digest.load().add(key.digest.words(), at));
@@ -88,9 +89,11 @@ impl Writer {
         let Some(before) = self.view.entries.get(at).map(super::Entry::digest) else { return };
         let outlived = self.previous.remove(&at);
         self.add_previous(at, key, principal);
+        self.confine(at, key);
         if let Some(entry) = self.view.entries.get(at) {
             entry.write(key, principal);
         }
+        self.unconfine(at, key);
         if before != key.digest {
             self.make_room();
             let index = self.view.by_digest.load();
@@ -106,6 +109,7 @@ impl Writer {
         let Some(previous) = key.previous else { return };
         let Some(at) = self.new_record() else { return };
         let Some(entry) = self.view.entries.get_or_grow(at) else { return };
+        self.confine(at, key);
         entry.write_previous(key, previous.digest, previous.until, principal, main);
         self.make_room();
         self.used.0 += usize::from(self.view.by_digest.load().add(previous.digest.words(), at));
@@ -125,8 +129,24 @@ impl Writer {
         let Some(entry) = self.view.entries.get(at) else { return };
         let digest = entry.digest();
         entry.clear();
+        self.view.confined.pin().remove(&at);
         self.view.by_digest.load().remove(digest.words(), at);
         self.free.push(at);
+    }
+
+    /// Puts a key's networks beside its record, before the record says that
+    /// there are some.
+    fn confine(&self, at: u32, key: &KeyState) {
+        if !key.networks.is_everywhere() {
+            self.view.confined.pin().insert(at, Arc::new(key.networks.clone()));
+        }
+    }
+
+    /// Takes them away, after the record says that there are none.
+    fn unconfine(&self, at: u32, key: &KeyState) {
+        if key.networks.is_everywhere() {
+            self.view.confined.pin().remove(&at);
+        }
     }
 
     fn record_of(&self, id: KeyId) -> Option<u32> {
