@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use std::convert::Infallible;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tonic::body::Body;
@@ -34,7 +34,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Answering {
         let surface = surface(&request);
-        let caught = AssertUnwindSafe(self.0.call(request)).catch_unwind();
+        // The guard judges before there is a future to be caught.
+        let Ok(called) = catch_unwind(AssertUnwindSafe(|| self.0.call(request))) else {
+            return Box::pin(std::future::ready(Ok(internal(surface))));
+        };
+        let caught = AssertUnwindSafe(called).catch_unwind();
         Box::pin(async move {
             match caught.await {
                 Ok(answer) => answer,
@@ -66,6 +70,14 @@ mod tests {
         let mut service = CatchPanic(tower::service_fn(bad));
         let grpc = Request::builder().header("content-type", "application/grpc").body(()).unwrap();
         assert_eq!(service.call(grpc).await.unwrap().headers()["grpc-status"], "13");
+        assert_eq!(service.call(Request::new(())).await.unwrap().status(), 500);
+    }
+
+    #[tokio::test]
+    async fn a_panic_before_there_is_a_future_does_too() {
+        let bad =
+            |_: Request<()>| -> std::future::Ready<Result<Response<Body>, Infallible>> { panic!("planted") };
+        let mut service = CatchPanic(tower::service_fn(bad));
         assert_eq!(service.call(Request::new(())).await.unwrap().status(), 500);
     }
 }

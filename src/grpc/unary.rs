@@ -4,17 +4,22 @@
 use super::MAX_REQUEST;
 use crate::domain::{Reason, Refusal};
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::FutureExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tonic::Status;
 use tonic::body::Body;
 
 /// Flag and length before each message.
 const PREFIX: usize = 5;
+/// How long a body may take to come.
+const PATIENCE: Duration = Duration::from_secs(10);
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
@@ -27,7 +32,12 @@ where
     B: http_body::Body<Data = Bytes>,
 {
     let mut body = std::pin::pin!(body);
-    let mut first = match body.frame().await {
+    // What is here already, as it mostly is, needs no timer.
+    let arrived = match body.frame().now_or_never() {
+        Some(arrived) => arrived,
+        None => in_time(body.frame()).await?,
+    };
+    let mut first = match arrived {
         Some(Ok(frame)) => frame.into_data().unwrap_or(Bytes::new()),
         Some(Err(_)) => return Err(unreadable()),
         None => Bytes::new(),
@@ -38,7 +48,22 @@ where
     {
         return Ok(first.split_off(PREFIX));
     }
-    let mut whole = BytesMut::from(first);
+    in_time(read_on(body, BytesMut::from(first))).await?
+}
+
+/// What `work` gives, if it does so while a body may still come.
+async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, Refusal> {
+    let late = |_: tokio::time::error::Elapsed| {
+        Refusal::new(Reason::DeadlineExceeded, "the request's body did not come in time")
+    };
+    tokio::time::timeout(PATIENCE, work).await.map_err(late)
+}
+
+/// A message that comes in parts.
+async fn read_on<B>(mut body: Pin<&mut B>, mut whole: BytesMut) -> Result<Bytes, Refusal>
+where
+    B: http_body::Body<Data = Bytes>,
+{
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Err(unreadable()) };
         let Ok(data) = frame.into_data() else { continue };
@@ -159,6 +184,18 @@ mod tests {
             assert_eq!(read_parts(&[body]).await, Err(reason), "{body:?}");
             assert_eq!(read_parts(&[body, &[]]).await, Err(reason), "{body:?} in two");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_is_not_waited_for_for_ever() {
+        let never = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Status>>());
+        assert_eq!(read(never).await.unwrap_err().reason, Reason::DeadlineExceeded);
+        let half = Ok::<_, Status>(Frame::data(Bytes::from_static(&[0, 0, 0, 0, 3, b'a'])));
+        let half = futures_util::StreamExt::chain(
+            futures_util::stream::iter([half]),
+            futures_util::stream::pending(),
+        );
+        assert_eq!(read(StreamBody::new(half)).await.unwrap_err().reason, Reason::DeadlineExceeded);
     }
 
     #[tokio::test]

@@ -263,7 +263,10 @@ where
         let Some(caller) = caller else { return self.pass_on(request) };
         match request.uri().path() {
             ONE => one(self.checks.clone(), caller, request.into_body()),
-            MANY => many(self.checks.clone(), caller, request.into_body()),
+            MANY => {
+                let limit = deadline::limit(request.headers());
+                Box::pin(deadline::within(limit, many(self.checks.clone(), caller, request.into_body())))
+            }
             STREAM => {
                 let method = Questions(self.checks.clone());
                 request.extensions_mut().insert(caller);
@@ -291,6 +294,7 @@ impl<S> WithChecks<S> {
 fn one<B>(checks: Checks, caller: Caller, body: B) -> Answering
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Send,
 {
     Box::pin(async move {
         let mut out = unary::buffer(wire::USUAL);
@@ -305,6 +309,7 @@ where
 fn many<B>(checks: Checks, caller: Caller, body: B) -> Answering
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Send,
 {
     Box::pin(async move {
         let mut out = unary::buffer(wire::USUAL);
