@@ -70,7 +70,8 @@ fn main() -> Result<ExitCode> {
 fn memory() -> Result<bool> {
     let secrets = town::secrets(MOST_KEYS)?;
     let before = resident()?;
-    let (view, mut writer) = View::with_room_for(secrets.len());
+    let (view, mut writer) =
+        View::with_room_for(secrets.len(), usize::try_from(MOST_KEYS.div_ceil(town::KEYS_OF_USER))?);
     for number in 0..MOST_KEYS.div_ceil(town::KEYS_OF_TENANT) {
         writer.apply(Change::Tenant(town::tenant(number)?));
     }

@@ -1,9 +1,9 @@
 //! Who makes a call.
 
-use super::Verified;
+use super::{Terms, Verified};
 use crate::domain::audit::Actor;
 use crate::domain::keys::Environment;
-use crate::domain::{Correlation, Permission, Refusal, TenantId, UserId};
+use crate::domain::{Correlation, Permission, Permissions, Refusal, TenantId, UserId};
 use std::net::IpAddr;
 
 /// A caller whose credential was accepted.
@@ -28,6 +28,13 @@ impl Caller {
     /// The person, if it is one.
     pub fn user(&self) -> Option<UserId> {
         self.verified.principal.user
+    }
+
+    /// What has to stay true for what this caller began to go on: their
+    /// credential, and these permissions.
+    pub fn terms(&self, required: Permissions) -> Terms {
+        let terms = Terms::of(&self.verified, self.address, required);
+        self.home.map_or(terms, |home| terms.from_home(home))
     }
 
     /// Whether the call may do this.

@@ -7,9 +7,10 @@ pub mod tenants;
 mod uses;
 mod verify;
 
+pub use crate::view::{Demand, Terms, Verified};
 pub use caller::Caller;
 pub use uses::flush_uses;
-pub use verify::{Demand, Verified, Verifier};
+pub use verify::Verifier;
 
 use crate::domain::changes::Revision;
 use crate::domain::{Clock, Entropy, Failure, Fault, Refusal};

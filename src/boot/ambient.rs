@@ -1,46 +1,41 @@
 //! The world's own clock and randomness; everything else gets them handed in.
 
 use crate::domain::{Clock, Entropy, Moment, Timestamp};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How long the time of day is reckoned from the monotonic clock before it is
+/// How long the time of day is reckoned from the boot-time clock before it is
 /// read again, in microseconds. A step of the system's clock is followed so late.
 const RECKONED: u64 = 100_000;
 
-/// The system's clocks. One of them is read for each moment.
+/// The system's clocks. One of them is read for each moment: the one that goes
+/// on while the machine sleeps, for a lease must not outlive its time in sleep.
+#[derive(Default)]
 pub struct SystemClock {
-    start: Instant,
-    /// The time of day at `start`, in microseconds since 1970.
+    /// The time of day when the machine was started, in microseconds since 1970.
     offset: AtomicI64,
     /// Until when `offset` is trusted.
     until: AtomicU64,
 }
 
-impl Default for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the world's clock is read")]
-    fn default() -> Self {
-        Self { start: Instant::now(), offset: AtomicI64::new(0), until: AtomicU64::new(0) }
-    }
-}
-
 impl Clock for SystemClock {
     fn moment(&self) -> Moment {
-        let monotonic = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let since_start = i64::try_from(monotonic).unwrap_or(i64::MAX);
+        let boot = read(ClockId::Boottime);
+        let monotonic = u64::try_from(boot).unwrap_or(0);
         if monotonic >= self.until.load(Ordering::Acquire) {
-            self.offset.store(time_of_day().saturating_sub(since_start), Ordering::Relaxed);
+            self.offset.store(read(ClockId::Realtime).saturating_sub(boot), Ordering::Relaxed);
             self.until.store(monotonic.saturating_add(RECKONED), Ordering::Release);
         }
-        let wall = self.offset.load(Ordering::Relaxed).saturating_add(since_start);
+        let wall = self.offset.load(Ordering::Relaxed).saturating_add(boot);
         Moment { wall: Timestamp::from_micros(wall), monotonic }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where the world's clock is read")]
-fn time_of_day() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+/// A clock of the system, in microseconds.
+#[expect(clippy::disallowed_methods, reason = "the one place where the world's clocks are read")]
+fn read(clock: ClockId) -> i64 {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+    tv_sec.saturating_mul(1_000_000).saturating_add(tv_nsec / 1000)
 }
 
 /// The system's source of randomness.
@@ -68,7 +63,7 @@ mod tests {
             let moment = clock.moment();
             assert!(moment.monotonic >= last);
             last = moment.monotonic;
-            let off = moment.wall.micros() - time_of_day();
+            let off = moment.wall.micros() - read(ClockId::Realtime);
             assert!(off.abs() < 1_000_000, "{off}");
         }
     }

@@ -3,8 +3,8 @@
 use crate::domain::{Reason, Refusal};
 use crate::guard;
 use crate::http::{Surface, surface};
-use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,34 +17,50 @@ use tower::Service;
 #[derive(Clone)]
 pub struct CatchPanic<S>(pub S);
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
 impl<S, B> Service<Request<B>> for CatchPanic<S>
 where
     S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Catching<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Answering {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let surface = surface(&request);
         // The guard judges before there is a future to be caught.
-        let Ok(called) = catch_unwind(AssertUnwindSafe(|| self.0.call(request))) else {
-            return Box::pin(std::future::ready(Ok(internal(surface))));
-        };
-        let caught = AssertUnwindSafe(called).catch_unwind();
-        Box::pin(async move {
-            match caught.await {
-                Ok(answer) => answer,
-                Err(_) => Ok(internal(surface)),
+        match catch_unwind(AssertUnwindSafe(|| self.0.call(request))) {
+            Ok(call) => Catching::Running { call, surface },
+            Err(_) => Catching::Panicked { surface },
+        }
+    }
+}
+
+pin_project! {
+    /// A call that may panic. Not boxed: every call passes here.
+    #[project = CatchingProjection]
+    pub enum Catching<F> {
+        Running { #[pin] call: F, surface: Surface },
+        Panicked { surface: Surface },
+    }
+}
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Catching<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project() {
+            CatchingProjection::Running { call, surface } => {
+                match catch_unwind(AssertUnwindSafe(|| call.poll(cx))) {
+                    Ok(polled) => polled,
+                    Err(_) => Poll::Ready(Ok(internal(*surface))),
+                }
             }
-        })
+            CatchingProjection::Panicked { surface } => Poll::Ready(Ok(internal(*surface))),
+        }
     }
 }
 

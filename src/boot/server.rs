@@ -10,12 +10,11 @@ use crate::config::Settings;
 use crate::domain::{Clock, Entropy};
 use crate::http as rest;
 use crate::otlp;
+use futures_util::future::Either;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -238,7 +237,11 @@ impl ApiService {
     }
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+/// Not boxed: every call passes here.
+type Answering = Either<
+    <Stack as Service<Request<Incoming>>>::Future,
+    <rest::Transcoder<Stack> as Service<Request<Incoming>>>::Future,
+>;
 
 impl Service<Request<Incoming>> for ApiService {
     type Response = Response<Body>;
@@ -251,8 +254,8 @@ impl Service<Request<Incoming>> for ApiService {
 
     fn call(&mut self, request: Request<Incoming>) -> Answering {
         match rest::surface(&request) {
-            rest::Surface::Grpc => Box::pin(self.0.grpc.clone().call(request)),
-            rest::Surface::Http => Box::pin(self.0.rest.clone().call(request)),
+            rest::Surface::Grpc => Either::Left(self.0.grpc.clone().call(request)),
+            rest::Surface::Http => Either::Right(self.0.rest.clone().call(request)),
         }
     }
 }

@@ -55,7 +55,8 @@ impl fmt::Display for Timestamp {
 pub struct Moment {
     /// The time of day.
     pub wall: Timestamp,
-    /// Microseconds on a clock of this process that never goes back.
+    /// Microseconds on a clock that never goes back and does not stop while the
+    /// machine sleeps. Its zero is not that of other machines.
     pub monotonic: u64,
 }
 

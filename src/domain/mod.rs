@@ -11,6 +11,7 @@ pub mod correlation;
 pub mod digest;
 pub mod ids;
 pub mod keys;
+pub mod lease;
 pub mod limits;
 pub mod members;
 pub mod paging;

@@ -2,6 +2,7 @@
 
 use super::address::Networks;
 use super::keys::KeyKind;
+use super::members::Role;
 use super::tenants::{Slug, TenantState};
 use super::users::Email;
 use super::{Permissions, TenantId, UserId};
@@ -17,6 +18,39 @@ pub enum Standing {
     TenantSuspended,
     /// No longer: the person or the membership is gone.
     Gone,
+}
+
+/// As what a principal acts in its tenant. Two bytes, for there are many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Title {
+    /// A member, by their role.
+    Member(Role),
+    /// A person who is no member.
+    Stranger,
+    /// An operator in a tenant that is not theirs.
+    Operator,
+    /// A machine, by the kind of its keys.
+    Machine(KeyKind),
+}
+
+impl Title {
+    /// The role's name, as answers tell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Member(role) => role.name(),
+            Self::Stranger => "",
+            Self::Operator => "operator",
+            Self::Machine(kind) => kind.name(),
+        }
+    }
+
+    /// The role, of a member.
+    pub const fn role(self) -> Option<Role> {
+        match self {
+            Self::Member(role) => Some(role),
+            Self::Stranger | Self::Operator | Self::Machine(_) => None,
+        }
+    }
 }
 
 /// What all principals of a tenant share.
@@ -50,9 +84,9 @@ pub struct Principal {
     pub user: Option<UserId>,
     /// The person's address.
     pub email: Option<Email>,
-    /// The role's name.
-    pub role: &'static str,
-    /// What the role allows.
+    /// As what it acts.
+    pub title: Title,
+    /// What that allows.
     pub permissions: Permissions,
     /// This principal as a transport writes it, once it has been written.
     pub written: OnceLock<Box<[u8]>>,

@@ -179,7 +179,7 @@ impl Asker {
         if unchanged && at.wall < self.caller.verified.expire {
             return Ok(());
         }
-        let still = verifier.still_good(&self.caller.verified, self.caller.address, at);
+        let still = verifier.still_good(&self.caller.terms(self.caller.verified.permissions), at);
         still.map_err(|failure| told(&self.caller, failure))?;
         self.judged.store(revision, Ordering::Relaxed);
         Ok(())

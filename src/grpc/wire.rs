@@ -81,7 +81,7 @@ fn fixed(principal: &Principal, permissions: Permissions) -> pb::Principal {
         tenant_slug: principal.slug().map(ToString::to_string).unwrap_or_default(),
         user_id: user,
         email: principal.email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
-        role: principal.role.to_owned(),
+        role: principal.title.name().to_owned(),
         permissions: names(permissions),
         auth_methods: vec!["api_key".to_owned()],
         ..pb::Principal::default()
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::domain::keys::Environment;
     use crate::domain::members::Role;
-    use crate::domain::principal::{Home, Standing};
+    use crate::domain::principal::{Home, Standing, Title};
     use crate::domain::{TenantId, UserId};
     use bytes::Bytes;
     use std::sync::{Arc, OnceLock};
@@ -191,7 +191,7 @@ mod tests {
             standing: Standing::Good,
             user,
             email: user.map(|_| "ada@example.com".parse().unwrap()),
-            role: "owner",
+            title: Title::Member(Role::Owner),
             permissions: Role::Owner.permissions(),
             written: OnceLock::new(),
         };

@@ -34,7 +34,8 @@ use super::sink::Lines;
 use crate::app::{Caller, Verified};
 use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind};
-use crate::domain::principal::{Home, Principal, Standing};
+use crate::domain::members::Role;
+use crate::domain::principal::{Home, Principal, Standing, Title};
 use crate::domain::tenants::TenantState;
 use crate::domain::{
     Correlation, Digest, Failure, Fault, KeyId, Permission, Permissions, Refusal, TenantId, Timestamp,
@@ -102,7 +103,7 @@ fn caller(correlation: Correlation) -> Caller {
         standing: Standing::Good,
         user: None,
         email: None,
-        role: "member",
+        title: Title::Member(Role::Member),
         permissions,
         written: OnceLock::new(),
     };

@@ -27,8 +27,9 @@ pub(super) async fn start(
     clock: Arc<dyn Clock>,
     options: Options,
 ) -> Result<(Arc<Replica>, Following), Error> {
-    let keys = usize::try_from(store.key_count().await?).unwrap_or(usize::MAX);
-    let (view, mut writer) = View::with_room_for(keys + keys / 8);
+    let (keys, people) = store.counts().await?;
+    let room = |count: u64| usize::try_from(count + count / 8).unwrap_or(usize::MAX);
+    let (view, mut writer) = View::with_room_for(room(keys), room(people));
     let sent = clock.moment().monotonic;
     let revision = store.snapshot(|change| writer.apply(change)).await?;
     writer.advance(revision);

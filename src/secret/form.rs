@@ -10,6 +10,34 @@ use crate::domain::keys::{Environment, KeyKind};
 #[derive(Debug, Clone)]
 pub struct Forms {
     profiles: Vec<Profile>,
+    /// For each profile, what tells most other texts from its keys at a glance.
+    glances: Vec<Glance>,
+}
+
+/// The length of a profile's keys and their first eight bytes, as far as the prefix goes.
+#[derive(Debug, Clone, Copy)]
+struct Glance {
+    length: usize,
+    mask: u64,
+    start: u64,
+}
+
+impl Glance {
+    fn of(profile: &Profile) -> Self {
+        let prefix = profile.prefix.as_bytes();
+        let known = prefix.len().min(8);
+        let (mut mask, mut start) = ([0; 8], [0; 8]);
+        for ((mask, start), byte) in mask.iter_mut().zip(&mut start).zip(prefix.iter().take(known)) {
+            (*mask, *start) = (0xff, *byte);
+        }
+        let (mask, start) = (u64::from_ne_bytes(mask), u64::from_ne_bytes(start));
+        Self { length: profile.length(), mask, start }
+    }
+
+    fn may_be(self, text: &[u8]) -> bool {
+        let start = text.first_chunk().map_or(0, |first| u64::from_ne_bytes(*first));
+        text.len() == self.length && start & self.mask == self.start
+    }
 }
 
 /// A text that has the form of a key.
@@ -27,17 +55,19 @@ pub struct NotAKey;
 impl Forms {
     /// The forms of these profiles, which [`Profile::check_all`] found sound.
     pub fn new(profiles: Vec<Profile>) -> Self {
-        Self { profiles }
+        let glances = profiles.iter().map(Glance::of).collect();
+        Self { profiles, glances }
     }
 
     /// Recognises a key. No trimming, no folding of case: the one text or none.
     pub fn recognise(&self, text: &str) -> Result<Form<'_>, NotAKey> {
         let text = text.as_bytes();
         let profile = self
-            .profiles
+            .glances
             .iter()
-            .find(|profile| text.starts_with(profile.prefix.as_bytes()))
-            .filter(|profile| profile.length() == text.len())
+            .zip(&self.profiles)
+            .find(|(glance, profile)| glance.may_be(text) && text.starts_with(profile.prefix.as_bytes()))
+            .map(|(_, profile)| profile)
             .ok_or(NotAKey)?;
         let (body, check) = text.split_at_checked(text.len() - usize::from(profile.check)).ok_or(NotAKey)?;
         let letters = profile.alphabet.table();

@@ -1,7 +1,7 @@
 //! Memberships in the database.
 
 use super::query::{Columns, RunQueryDsl};
-use super::rows::{id, text, time};
+use super::rows::{corrupt, id, text, time};
 use super::schema::{members, users};
 use super::snapshot::BATCH;
 use super::when::when;
@@ -43,6 +43,11 @@ impl TryFrom<Row> for MemberState {
             role: Some(text(&row.role)?),
         })
     }
+}
+
+pub(super) async fn count(conn: &mut Conn) -> Result<u64> {
+    let count: i64 = members::table.count().get_result(conn).await?;
+    u64::try_from(count).map_err(corrupt)
 }
 
 /// Adds a member.

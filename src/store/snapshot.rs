@@ -8,9 +8,10 @@ use crate::domain::changes::{Change, Revision};
 pub(super) const BATCH: i64 = 10_000;
 
 impl Store {
-    /// How many keys there are, to make room for them.
-    pub async fn key_count(&self) -> Result<u64> {
-        keys::count_live(&mut self.read().await?).await
+    /// How many keys and memberships there are, to make room for them.
+    pub async fn counts(&self) -> Result<(u64, u64)> {
+        let conn = &mut self.read().await?;
+        Ok((keys::count_live(conn).await?, members::count(conn).await?))
     }
 
     /// Gives everything that is, as changes, and the revision that it is of.

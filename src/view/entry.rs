@@ -2,9 +2,10 @@
 //! any number of readers read whole.
 //!
 //! # Invariants
-//! `version` is odd while the writer is changing the record. A reader that saw
-//! the same even version before and after read one state of it. All accesses
-//! are atomic, so a torn read is only ever retried, never undefined.
+//! `seal` holds the flags and a version, whose lowest bit is set while the
+//! writer is changing the record. A reader that saw the same resting seal
+//! before and after read one state of it. All accesses are atomic, so a torn
+//! read is only ever retried, never undefined.
 
 use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind, KeyState};
@@ -23,12 +24,17 @@ const TEST: u32 = 1 << 2;
 const IMPORTED: u32 = 1 << 3;
 const CONFINED: u32 = 1 << 4;
 const KIND: u32 = 5;
+/// The flags of a seal, `KIND` with its three bits being the last of them.
+const FLAGS: u32 = 0xff;
+/// Set in a seal while the writer is at work; each piece of work adds it twice.
+const AT_WORK: u32 = 1 << 8;
 
-/// A key or the previous secret of one. 96 bytes.
+/// A key or the previous secret of one. 88 bytes.
 #[derive(Default)]
 pub struct Entry {
-    version: AtomicU32,
-    flags: AtomicU32,
+    /// Version and flags. The version comes round after eight million changes
+    /// of one record, which no reader sits through.
+    seal: AtomicU32,
     digest: [AtomicU64; 4],
     id: [AtomicU64; 2],
     scopes: AtomicU64,
@@ -91,14 +97,15 @@ impl Entry {
     /// The key, if this record is of that digest and in use.
     ///
     /// Lists of networks are few, and stand in a table beside the records.
+    #[inline]
     pub fn read(&self, at: u32, digest: Digest, confined: &Confined) -> Option<Found> {
         let mut tries = 0_u32;
         loop {
-            let version = self.version.load(Ordering::Acquire);
-            if version.is_multiple_of(2) {
-                let found = self.read_once(at, digest, confined);
+            let seal = self.seal.load(Ordering::Acquire);
+            if seal & AT_WORK == 0 {
+                let found = self.read_once(at, digest, seal, confined);
                 fence(Ordering::Acquire);
-                if self.version.load(Ordering::Relaxed) == version {
+                if self.seal.load(Ordering::Relaxed) == seal {
                     return found;
                 }
             }
@@ -111,8 +118,8 @@ impl Entry {
         }
     }
 
-    fn read_once(&self, at: u32, digest: Digest, confined: &Confined) -> Option<Found> {
-        let flags = self.flags.load(Ordering::Relaxed);
+    #[inline]
+    fn read_once(&self, at: u32, digest: Digest, flags: u32, confined: &Confined) -> Option<Found> {
         if self.digest() != digest || flags & LIVE == 0 {
             return None;
         }
@@ -141,12 +148,16 @@ impl Entry {
 
     /// Whether the record is of that key. For the writer alone.
     pub fn is_of(&self, id: KeyId) -> bool {
-        self.flags.load(Ordering::Relaxed) & LIVE != 0 && self.id() == id
+        self.is_live() && self.id() == id
+    }
+
+    fn is_live(&self) -> bool {
+        self.seal.load(Ordering::Relaxed) & LIVE != 0
     }
 
     /// Digest and key of a record in use. For the writer alone.
     pub fn live(&self) -> Option<(Digest, KeyId)> {
-        (self.flags.load(Ordering::Relaxed) & LIVE != 0).then(|| (self.digest(), self.id()))
+        self.is_live().then(|| (self.digest(), self.id()))
     }
 
     /// The digest in the record.
@@ -170,29 +181,40 @@ impl Entry {
         main: u32,
     ) {
         self.change(|entry| {
-            entry.fill(key, digest, Some(until), principal, PREVIOUS);
+            let flags = entry.fill(key, digest, Some(until), principal, PREVIOUS);
             entry.arrival.store(u64::from(main), Ordering::Relaxed);
+            flags
         });
     }
 
     /// Empties the record; whoever holds its number finds nothing.
     pub fn clear(&self) {
         self.change(|entry| {
-            entry.flags.store(0, Ordering::Relaxed);
             entry.digest.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             entry.arrival.store(0, Ordering::Relaxed);
             entry.used.store(0, Ordering::Relaxed);
+            0
         });
     }
 
-    fn change(&self, write: impl FnOnce(&Self)) {
-        self.version.fetch_add(1, Ordering::Relaxed);
+    /// Changes the record; `write` gives its new flags.
+    fn change(&self, write: impl FnOnce(&Self) -> u32) {
+        let seal = self.seal.load(Ordering::Relaxed).wrapping_add(AT_WORK);
+        self.seal.store(seal, Ordering::Relaxed);
         fence(Ordering::Release);
-        write(self);
-        self.version.fetch_add(1, Ordering::Release);
+        let flags = write(self);
+        self.seal.store(seal.wrapping_add(AT_WORK) & !FLAGS | flags, Ordering::Release);
     }
 
-    fn fill(&self, key: &KeyState, digest: Digest, expire: Option<Timestamp>, principal: u32, more: u32) {
+    /// Stores everything but the flags, which it gives back.
+    fn fill(
+        &self,
+        key: &KeyState,
+        digest: Digest,
+        expire: Option<Timestamp>,
+        principal: u32,
+        more: u32,
+    ) -> u32 {
         let kind = (0..).zip(KeyKind::ALL).find(|(_, kind)| *kind == key.kind).map_or(0, |(at, _)| at);
         let test = if key.environment == Environment::Test { TEST } else { 0 };
         let imported = if key.imported { IMPORTED } else { 0 };
@@ -204,11 +226,11 @@ impl Entry {
         for (word, value) in self.digest.iter().zip(digest.words()) {
             word.store(value, Ordering::Relaxed);
         }
-        self.flags.store(flags, Ordering::Relaxed);
         self.scopes.store(key.scopes.bits(), Ordering::Relaxed);
         self.expire.store(expire.unwrap_or(Timestamp::NEVER).micros(), Ordering::Relaxed);
         self.principal.store(principal, Ordering::Relaxed);
         self.per_minute.store(key.per_minute, Ordering::Relaxed);
+        flags
     }
 
     /// Notes that it was accepted; writes at most once a minute.
@@ -222,7 +244,7 @@ impl Entry {
     /// The key, and the minute in which it was last accepted, if it was.
     pub fn last_use(&self) -> Option<(KeyId, Timestamp)> {
         let minute = self.used.load(Ordering::Relaxed);
-        let flags = self.flags.load(Ordering::Relaxed);
+        let flags = self.seal.load(Ordering::Relaxed);
         let counts = minute > 0 && flags & LIVE != 0 && flags & PREVIOUS == 0;
         counts.then(|| (self.id(), Timestamp::from_micros(i64::from(minute) * MINUTE)))
     }
@@ -243,5 +265,5 @@ impl Entry {
 }
 
 fn kind_of(flags: u32) -> KeyKind {
-    KeyKind::ALL.get((flags >> KIND) as usize).copied().unwrap_or(KeyKind::Ingest)
+    KeyKind::ALL.get(((flags & FLAGS) >> KIND) as usize).copied().unwrap_or(KeyKind::Ingest)
 }

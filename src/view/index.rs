@@ -28,6 +28,7 @@ impl Index {
     }
 
     /// Records that may have this hash, the likeliest first.
+    #[inline]
     pub fn candidates(&self, hash: [u64; 4]) -> impl Iterator<Item = u32> {
         let wanted = tag(hash);
         self.chain(hash)

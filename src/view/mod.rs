@@ -12,11 +12,13 @@
 mod arena;
 mod entry;
 mod index;
+mod judge;
 mod people;
 mod principals;
 mod writer;
 
 pub use entry::{Cell, Found};
+pub use judge::{Demand, Judge, Presented, Terms, Verified};
 pub use writer::Writer;
 
 use crate::domain::changes::Revision;
@@ -45,20 +47,21 @@ pub struct View {
 }
 
 impl View {
-    /// An empty view and its writer; `keys` is how many to make room for.
-    pub fn with_room_for(keys: usize) -> (Arc<Self>, Writer) {
+    /// An empty view and its writer, with room for as many keys and memberships
+    /// as are to be expected. There may be more.
+    pub fn with_room_for(keys: usize, people: usize) -> (Arc<Self>, Writer) {
         let view = Arc::new(Self {
             entries: Arena::new(),
             confined: Confined::new(),
             by_digest: ArcSwap::from_pointee(Index::with_room_for(keys)),
             principals: Arena::new(),
-            members: ArcSwap::from_pointee(Index::with_room_for(0)),
+            members: ArcSwap::from_pointee(Index::with_room_for(people)),
             slugs: papaya::HashMap::new(),
             tenants: papaya::HashMap::new(),
             applied: AtomicU64::new(0),
             keys: AtomicU64::new(0),
         });
-        let writer = Writer::new(Arc::clone(&view), keys);
+        let writer = Writer::new(Arc::clone(&view), keys, people);
         (view, writer)
     }
 

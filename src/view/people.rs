@@ -5,7 +5,7 @@ use super::index::Index;
 use super::principals::{self, Holder};
 use crate::domain::keys::KeyKind;
 use crate::domain::members::{MemberState, Role};
-use crate::domain::principal::{Home, Principal};
+use crate::domain::principal::Home;
 use crate::domain::tenants::TenantState;
 use crate::domain::users::{Email, UserState};
 use crate::domain::{TenantId, UserId};
@@ -22,7 +22,8 @@ pub struct People {
     /// Words used of `by_user` and of the view's index of members.
     used: (usize, usize),
     machines: HashMap<(TenantId, KeyKind), u32>,
-    count: u32,
+    /// For each principal the next one of the same person.
+    next: Vec<u32>,
 }
 
 struct Town {
@@ -33,45 +34,34 @@ struct Town {
 /// A person; kept small, for there are many.
 struct Person {
     id: UserId,
-    known: Option<Known>,
-    principals: Places,
-}
-
-/// What is known of a person besides the id.
-struct Known {
-    email: Email,
+    /// The address, once the person is known.
+    email: Option<Email>,
     operator: bool,
     disabled: bool,
+    /// The first of the person's principals; the others follow by `People::next`.
+    first: u32,
 }
 
-/// Most people are in one tenant.
-#[derive(Default)]
-enum Places {
-    #[default]
-    None,
-    One(u32),
-    #[expect(clippy::box_collection, reason = "few are in many tenants, and all pay for the width")]
-    Many(Box<Vec<u32>>),
-}
+/// The end of a chain of principals.
+const NONE: u32 = u32::MAX;
 
 impl Person {
     fn state(&self) -> Option<UserState> {
-        let known = self.known.as_ref()?;
-        let (id, email) = (self.id, known.email.clone());
-        Some(UserState { id, email, operator: known.operator, disabled: known.disabled })
+        let (id, email) = (self.id, self.email.clone()?);
+        Some(UserState { id, email, operator: self.operator, disabled: self.disabled })
     }
 }
 
 impl People {
-    pub fn new(view: Arc<View>) -> Self {
+    pub fn with_room_for(people: usize, view: Arc<View>) -> Self {
         Self {
             view,
             tenants: HashMap::new(),
-            persons: Vec::new(),
-            by_user: Index::with_room_for(0),
+            persons: Vec::with_capacity(people),
+            by_user: Index::with_room_for(people),
             used: (0, 0),
             machines: HashMap::new(),
-            count: 0,
+            next: Vec::with_capacity(people),
         }
     }
 
@@ -93,9 +83,11 @@ impl People {
     pub fn apply_user(&mut self, user: UserState) {
         let at = self.person(user.id);
         let Some(person) = self.persons.get_mut(at) else { return };
-        person.known = Some(Known { email: user.email, operator: user.operator, disabled: user.disabled });
-        for at in person.principals.to_vec() {
+        (person.email, person.operator, person.disabled) = (Some(user.email), user.operator, user.disabled);
+        let mut at = person.first;
+        while at != NONE {
             self.refresh(at);
+            at = self.next.get(at as usize).copied().unwrap_or(NONE);
         }
     }
 
@@ -115,21 +107,19 @@ impl People {
     }
 
     fn make(&mut self, holder: Holder) -> u32 {
-        let at = self.count;
-        self.count += 1;
+        let at = u32::try_from(self.next.len()).unwrap_or(NONE);
         let town = self.tenants.entry(holder.tenant).or_insert_with(|| Town {
             home: Arc::new(Home::new(holder.tenant, None)),
             principals: Vec::new(),
         });
         town.principals.push(at);
         let home = Arc::clone(&town.home);
-        let state = holder.user.and_then(|user| {
-            let person = self.person(user);
-            let person = self.persons.get_mut(person)?;
-            person.principals.add(at);
-            person.state()
-        });
-        let made = principals::make(holder, home, state.as_ref(), None);
+        let person = holder.user.map(|user| self.person(user));
+        let person = person.and_then(|person| self.persons.get_mut(person));
+        let (state, next) =
+            person.map_or((None, NONE), |person| (person.state(), std::mem::replace(&mut person.first, at)));
+        self.next.push(next);
+        let made = principals::make(holder, home, state, None);
         if let Some(slot) = self.view.principals.get_or_grow(at) {
             slot.set(made);
         }
@@ -143,7 +133,7 @@ impl People {
     /// Makes a principal anew from what is known now.
     fn refresh(&self, at: u32) {
         let before = self.view.principals.get(at).and_then(principals::Slot::current);
-        self.remake(at, before.as_deref().and_then(role_of));
+        self.remake(at, before.and_then(|it| it.title.role()));
     }
 
     /// Makes a principal anew, with this role.
@@ -153,7 +143,7 @@ impl People {
         let holder = Holder { tenant: before.tenant(), kind: before.kind, user: before.user };
         let Some(town) = self.tenants.get(&holder.tenant) else { return };
         let user = holder.user.and_then(|user| self.persons.get(self.find(user)?)?.state());
-        slot.set(principals::make(holder, Arc::clone(&town.home), user.as_ref(), role));
+        slot.set(principals::make(holder, Arc::clone(&town.home), user, role));
     }
 
     fn find(&self, user: UserId) -> Option<usize> {
@@ -167,7 +157,7 @@ impl People {
             return at;
         }
         let at = self.persons.len();
-        self.persons.push(Person { id: user, known: None, principals: Places::None });
+        self.persons.push(Person { id: user, email: None, operator: false, disabled: false, first: NONE });
         if self.used.0 + 1 >= self.by_user.room() {
             self.by_user = Index::with_room_for(self.persons.len() * 3 / 2);
             self.used.0 = 0;
@@ -187,39 +177,14 @@ impl People {
             self.used.1 += usize::from(members.add(super::index::hash_of_pair(tenant, user), at));
             return;
         }
-        let fresh = Index::with_room_for(self.count as usize * 3 / 2);
+        let fresh = Index::with_room_for(self.next.len() * 3 / 2);
         self.used.1 = 0;
-        for number in 0..self.count {
+        for number in (0..).take(self.next.len()) {
             let principal = self.view.principals.get(number).and_then(principals::Slot::current);
             if let Some((tenant, user)) = principal.and_then(|it| Some((it.tenant(), it.user?))) {
                 self.used.1 += usize::from(fresh.add(super::index::hash_of_pair(tenant, user), number));
             }
         }
         self.view.members.store(Arc::new(fresh));
-    }
-}
-
-fn role_of(principal: &Principal) -> Option<Role> {
-    Role::ALL.into_iter().find(|role| role.name() == principal.role)
-}
-
-impl Places {
-    fn add(&mut self, at: u32) {
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(at),
-            Self::One(first) => Self::Many(Box::new(vec![first, at])),
-            Self::Many(mut all) => {
-                all.push(at);
-                Self::Many(all)
-            }
-        };
-    }
-
-    fn to_vec(&self) -> Vec<u32> {
-        match self {
-            Self::None => Vec::new(),
-            Self::One(at) => vec![*at],
-            Self::Many(all) => all.to_vec(),
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::domain::keys::KeyKind;
 use crate::domain::members::{self, Role};
-use crate::domain::principal::{Home, Principal, Standing};
+use crate::domain::principal::{Home, Principal, Standing, Title};
 use crate::domain::users::UserState;
 use crate::domain::{Permissions, TenantId, UserId};
 use arc_swap::ArcSwapOption;
@@ -38,28 +38,28 @@ pub struct Holder {
 
 /// The principal that results from what is known. What is not known counts
 /// against it.
-pub fn make(holder: Holder, home: Arc<Home>, user: Option<&UserState>, role: Option<Role>) -> Principal {
-    let (name, permissions) = rights(holder.kind, user, role);
+pub fn make(holder: Holder, home: Arc<Home>, user: Option<UserState>, role: Option<Role>) -> Principal {
+    let (title, permissions) = rights(holder.kind, user.as_ref(), role);
     Principal {
         kind: holder.kind,
-        standing: standing(holder.kind, &home, user, role),
+        standing: standing(holder.kind, &home, user.as_ref(), role),
         home,
         user: holder.user,
-        email: user.map(|user| user.email.clone()),
-        role: name,
+        email: user.map(|user| user.email),
+        title,
         permissions,
         written: OnceLock::new(),
     }
 }
 
-fn rights(kind: KeyKind, user: Option<&UserState>, role: Option<Role>) -> (&'static str, Permissions) {
+fn rights(kind: KeyKind, user: Option<&UserState>, role: Option<Role>) -> (Title, Permissions) {
     if kind != KeyKind::User {
-        return (kind.name(), kind.bound());
+        return (Title::Machine(kind), kind.bound());
     }
-    let Some(role) = role else { return ("", Permissions::NONE) };
+    let Some(role) = role else { return (Title::Stranger, Permissions::NONE) };
     let operator = user.is_some_and(|user| user.operator);
     let more = if operator { members::OPERATOR } else { Permissions::NONE };
-    (role.name(), role.permissions().or(more))
+    (Title::Member(role), role.permissions().or(more))
 }
 
 fn standing(kind: KeyKind, home: &Home, user: Option<&UserState>, role: Option<Role>) -> Standing {

@@ -26,9 +26,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(view: Arc<View>, keys: usize) -> Self {
+    pub(super) fn new(view: Arc<View>, keys: usize, people: usize) -> Self {
         Self {
-            people: People::new(Arc::clone(&view)),
+            people: People::with_room_for(people, Arc::clone(&view)),
             view,
             by_id: Index::with_room_for(keys),
             used: (0, 0),

@@ -31,7 +31,7 @@ fn user(disabled: bool) -> Change {
 }
 
 fn filled() -> (Arc<View>, Writer) {
-    let (view, mut writer) = View::with_room_for(10);
+    let (view, mut writer) = View::with_room_for(10, 0);
     for change in [tenant(false), user(false), member(Some(Role::Owner))] {
         writer.apply(change);
     }
@@ -101,14 +101,14 @@ fn what_happens_to_tenant_person_or_membership_holds_for_their_keys() {
         writer.apply(change);
         assert_eq!(standing(&view, &found), expected);
     }
-    assert_eq!(view.principal(&found).unwrap().role, "viewer");
-    assert_eq!(view.member(TENANT, USER).unwrap().role, "viewer");
+    assert_eq!(view.principal(&found).unwrap().title.name(), "viewer");
+    assert_eq!(view.member(TENANT, USER).unwrap().title.name(), "viewer");
     assert_eq!(view.tenant_named("acme"), Some(TENANT));
 }
 
 #[test]
 fn a_key_of_an_unknown_tenant_opens_nothing() {
-    let (view, mut writer) = View::with_room_for(1);
+    let (view, mut writer) = View::with_room_for(1, 0);
     put(&mut writer, &key(7));
     assert_eq!(standing(&view, &view.key(key(7).digest).unwrap()), Standing::Gone);
 }

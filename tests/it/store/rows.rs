@@ -166,6 +166,6 @@ on_both! {
         assert_eq!(store.snapshot(|change| all.push(change)).await.unwrap(), last.revision);
         assert_eq!(all.len(), 4);
         assert!(all.contains(&Change::Key(Box::new(kept.state))));
-        assert_eq!(store.key_count().await.unwrap(), 1);
+        assert_eq!(store.counts().await.unwrap().0, 1);
     }
 }

@@ -8,7 +8,7 @@ on_both! {
         let store = unmigrated(&database);
         assert!(store.migrate().await.unwrap() > 0);
         assert_eq!(store.migrate().await.unwrap(), 0);
-        assert_eq!(open(&database).await.key_count().await.unwrap(), 0);
+        assert_eq!(open(&database).await.counts().await.unwrap().0, 0);
     }
 
     async fn a_value_of_the_instance_is_made_once(database: Database) {
