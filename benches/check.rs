@@ -15,7 +15,7 @@ mod town;
 use anyhow::{Context as _, Result, ensure};
 use criterion::Criterion;
 use doorward::app::{Demand, Verified, Verifier};
-use doorward::boot::SystemClock;
+use doorward::boot::{OsEntropy, SystemClock};
 use doorward::domain::Clock as _;
 use doorward::domain::changes::Change;
 use doorward::replica::{self, Following, Replica};
@@ -124,7 +124,8 @@ impl House {
         let clock = Arc::new(SystemClock::default());
         let store = Store::new(&seed::options(&path))?;
         let options = replica::Options { lease_ms: 60_000 };
-        let (replica, following) = Replica::start(&store, Arc::clone(&clock) as _, options).await?;
+        let (replica, following) =
+            Replica::start(&store, Arc::clone(&clock) as _, Arc::new(OsEntropy), options).await?;
         let pepper = Pepper::new(vec![0; Pepper::MIN].into()).context("the pepper is too short")?;
         let verifier = Verifier::new(replica, Arc::new(town::forms()), pepper, 0);
         Ok(Self { verifier, clock, _following: following, _directory: directory })

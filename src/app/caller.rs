@@ -17,6 +17,8 @@ pub struct Caller {
     pub correlation: Correlation,
     /// The address that the request came from.
     pub address: Option<IpAddr>,
+    /// When the caller stops waiting, on the boot-time clock (µs).
+    pub deadline: Option<u64>,
 }
 
 impl Caller {
@@ -65,7 +67,7 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         Actor {
             id: self.name(),
-            credential: Some(self.verified.key.to_string()),
+            credential: Some(self.verified.key),
             address: self.address,
             correlation: self.correlation.to_string(),
         }

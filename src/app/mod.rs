@@ -13,10 +13,11 @@ pub use uses::flush_uses;
 pub use verify::Verifier;
 
 use crate::domain::changes::Revision;
-use crate::domain::{Clock, Entropy, Failure, Fault, Refusal};
-use crate::replica::Replica;
+use crate::domain::{Clock, Entropy, Failure, Reason, Refusal};
+use crate::replica::{Replica, Settled};
 use crate::secret::{Forms, Pepper};
 use crate::store::{Store, Written};
+use crate::telemetry::Metrics;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl App {
@@ -54,9 +57,38 @@ impl App {
         Ok(self.replica.wait_for(revision, SETTLE).await?)
     }
 
-    /// Waits until what was written is in full effect here.
-    async fn settled<T>(&self, written: Written<T>) -> Result<Written<T>, Fault> {
-        self.replica.wait_for(written.revision, SETTLE).await?;
-        Ok(written)
+    /// Waits until what was written is in effect here and, if it takes rights
+    /// away, everywhere.
+    ///
+    /// # Errors
+    /// The caller's deadline came first. What was written stays.
+    async fn settled<T>(
+        &self,
+        caller: &Caller,
+        written: Written<T>,
+        takes: bool,
+    ) -> Result<(Written<T>, Settled), Failure> {
+        if !takes {
+            self.replica.wait_for(written.revision, SETTLE).await?;
+            return Ok((written, Settled::default()));
+        }
+        let mut revision = written.revision;
+        if revision == Revision::default() {
+            // Nothing changed: somebody did it before, perhaps this moment.
+            revision = self.store.newest().await?;
+        }
+        let committed = self.clock.moment().monotonic;
+        let deadline = caller.deadline.map(|deadline| deadline.saturating_sub(FAREWELL));
+        let Ok(settled) = self.replica.fence(revision, committed, deadline).await else {
+            let message = "the change is made and still spreading to all replicas; \
+                           ask again, or wait for one lease";
+            let refusal = Refusal::new(Reason::DeadlineExceeded, message);
+            return Err(refusal.with("committed", true).with("revision", revision).into());
+        };
+        self.metrics.propagation.observe(settled.took.as_secs_f64());
+        Ok((Written { revision, ..written }, settled))
     }
 }
+
+/// Kept of a caller's deadline for telling them, in microseconds.
+const FAREWELL: u64 = 20_000;

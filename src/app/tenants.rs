@@ -3,6 +3,7 @@
 use super::{App, Caller};
 use crate::domain::address::Networks;
 use crate::domain::audit::{Action, Event};
+use crate::domain::fencing::Effect;
 use crate::domain::members::Role;
 use crate::domain::paging::Page;
 use crate::domain::reading::Reading;
@@ -57,7 +58,7 @@ impl App {
                 .await
         };
         let written = self.store.detached(writing).await.map_err(Failure::from)?;
-        Ok(self.settled(written).await?)
+        Ok(self.settled(caller, written, false).await?.0)
     }
 
     /// One tenant; the caller's own if none is named.
@@ -181,13 +182,21 @@ impl App {
                     if let Some(reason) = reason {
                         tx.detail("reason", reason);
                     }
+                    let state = before.state.clone();
                     let after = before.patched(patch, now);
-                    if rows::tenant_replace(tx, &after).await? { Ok(after) } else { Err(stale().into()) }
+                    let takes = after.state.takes_from(&state) || action.effect() == Effect::Takes;
+                    if rows::tenant_replace(tx, &after).await? {
+                        Ok((after, takes))
+                    } else {
+                        Err(stale().into())
+                    }
                 })
                 .await
         };
-        let written = self.store.detached(writing).await.map_err(Failure::from)?;
-        Ok(self.settled(written).await?)
+        let Written { value: (tenant, takes), revision } =
+            self.store.detached(writing).await.map_err(Failure::from)?;
+        let written = Written { value: tenant, revision };
+        Ok(self.settled(caller, written, takes).await?.0)
     }
 }
 

@@ -38,7 +38,7 @@ impl Verifier {
         let (digest, found) =
             self.find(presented, profile.check == 0).ok_or_else(Refusal::invalid_api_key)?;
         let presented = Presented { digest, kind: profile.kind, environment: profile.environment };
-        Ok(self.judge().verify(&presented, found, demand, at.wall)?)
+        Ok(self.judge().verify(&presented, &found, demand, at.wall)?)
     }
 
     /// Whether what was begun under these terms may go on: for what lasts

@@ -4,6 +4,7 @@ mod ambient;
 mod bootstrap;
 mod deferred;
 mod dev;
+mod doctor;
 mod gathering;
 mod listener;
 mod log;
@@ -16,17 +17,30 @@ pub use ambient::{OsEntropy, SystemClock};
 pub use bootstrap::bootstrap;
 pub use deferred::Deferred;
 pub use dev::{Dev, OWNER, dev};
+pub use doctor::{Finding, Verdict, doctor};
 pub use listener::{Limits, Port};
 pub use log::start as start_log;
 pub use server::{Addresses, Server};
 pub use stack::{Parts, parts};
 
 use crate::config::Settings;
+use crate::domain::Entropy;
 use crate::store::Store;
 
 /// Brings the database to this version's schema; gives how many steps it took.
 pub async fn migrate(settings: &Settings) -> anyhow::Result<usize> {
     Ok(Store::new(&settings.database)?.migrate().await?)
+}
+
+/// Begins a new era of the change log, after the database was set back: every
+/// replica loads it anew and answers again.
+pub async fn new_era(settings: &Settings) -> anyhow::Result<()> {
+    let store = Store::new(&settings.database)?;
+    store.migrate().await?;
+    let mut era = [0; 8];
+    OsEntropy.fill(&mut era);
+    store.begin_era(&format!("{:016x}", u64::from_be_bytes(era))).await?;
+    Ok(())
 }
 
 /// Serves until the process is told to stop.

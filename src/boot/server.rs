@@ -27,6 +27,9 @@ use tower::Service;
 /// How often uses of keys are written down.
 const FLUSH: Duration = Duration::from_secs(15);
 
+/// How long leaving in order may take.
+const LEAVE: Duration = Duration::from_secs(5);
+
 /// How often readiness is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -145,7 +148,16 @@ impl Server {
         if let Err(error) = flush_uses(&self.parts.app, crate::domain::Timestamp::from_micros(0)).await {
             tracing::warn!(%error, "the last uses of keys were not written down");
         }
-        self.parts.app.store.close().await;
+        let Parts { app, following, .. } = self.parts;
+        drop(following);
+        match tokio::time::timeout(LEAVE, app.replica.leave(&app.store)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "could not leave in order; others wait for this replica's lease");
+            }
+            Err(_) => tracing::warn!("leaving took too long; others wait for this replica's lease"),
+        }
+        app.store.close().await;
         self.stop_last.cancel();
         self.probes.close();
         self.probes.wait().await;

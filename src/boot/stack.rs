@@ -49,7 +49,8 @@ pub async fn parts(
     }
     let pepper = pepper(settings, &store, &*entropy).await?;
     let forms = Arc::new(Forms::new(settings.keys.profiles.clone()));
-    let (replica, following) = Replica::start(&store, Arc::clone(&clock), settings.coherence).await?;
+    let (replica, following) =
+        Replica::start(&store, Arc::clone(&clock), Arc::clone(&entropy), settings.coherence).await?;
     let limit = settings.limits.default_per_minute;
     let verifier = Arc::new(Verifier::new(Arc::clone(&replica), Arc::clone(&forms), pepper.clone(), limit));
     let metrics = Arc::new(Metrics::new()?);
@@ -60,7 +61,7 @@ pub async fn parts(
         Arc::clone(&metrics),
         &settings.proxies,
     );
-    let app = App { store, replica, verifier, forms, pepper, clock, entropy };
+    let app = App { store, replica, verifier, forms, pepper, clock, entropy, metrics: Arc::clone(&metrics) };
     Ok(Parts { app: Arc::new(app), guard: Arc::new(guard), metrics, following })
 }
 

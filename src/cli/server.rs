@@ -46,6 +46,24 @@ Exit code 0 if the server would start with it, 64 if not.
 Example:
   doorward check-config --config /etc/doorward/doorward.toml";
 
+const DOCTOR_HELP: &str = "\
+Looks at the database and the settings for whatever voids a promise: an
+asynchronous standby, fsync off, a standby where the primary should be, a lease
+that differs between replicas. Exit code 1 if something does.
+
+Examples:
+  doorward doctor --config /etc/doorward/doorward.toml
+  doorward doctor --json | jq '.[] | select(.verdict == \"bad\")'";
+
+const NEW_ERA_HELP: &str = "\
+To be run once after a backup was restored, or after a fail-over that lost
+commits. Replicas that have seen later changes answer nothing until then; they
+load everything anew, without a restart. What was revoked after the backup was
+taken is valid again: revoke it again.
+
+Example:
+  doorward new-era --config /etc/doorward/doorward.toml";
+
 /// The verbs that are the server.
 #[derive(Debug, Subcommand)]
 pub enum ServerVerb {
@@ -64,6 +82,12 @@ pub enum ServerVerb {
     /// Check the configuration without starting anything
     #[command(after_help = CHECK_CONFIG_HELP)]
     CheckConfig(ConfigArgs),
+    /// Find what voids a promise, in the database and in the settings
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
+    /// Say that the database was set back, so that all replicas load it anew
+    #[command(after_help = NEW_ERA_HELP)]
+    NewEra(ConfigArgs),
 }
 
 /// Where the configuration is.
@@ -72,6 +96,17 @@ pub struct ConfigArgs {
     /// TOML file with settings
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print the findings as a JSON array
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `dev`.
@@ -141,8 +176,38 @@ pub async fn run(verb: ServerVerb) -> anyhow::Result<ExitCode> {
             }
             writeln!(std::io::stdout(), "the configuration is sound")?;
         }
+        ServerVerb::Doctor(args) => {
+            let Some(settings) = load(&args.config)? else { return Ok(BAD_CONFIGURATION.into()) };
+            let findings = boot::doctor(&settings).await;
+            tell(&findings, args.json)?;
+            if findings.iter().any(|finding| finding.verdict == boot::Verdict::Bad) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        ServerVerb::NewEra(args) => {
+            let Some(settings) = load(&args)? else { return Ok(BAD_CONFIGURATION.into()) };
+            boot::new_era(&settings).await?;
+            writeln!(std::io::stdout(), "a new era has begun; replicas load the database anew")?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell(findings: &[boot::Finding], json: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(findings)?)?;
+        return Ok(());
+    }
+    for finding in findings {
+        let mark = match finding.verdict {
+            boot::Verdict::Good => "good",
+            boot::Verdict::Note => "note",
+            boot::Verdict::Bad => "BAD ",
+        };
+        writeln!(out, "{mark}  {}: {}", finding.subject, finding.finding)?;
+    }
+    Ok(())
 }
 
 /// The exit code of a configuration that cannot be used (`EX_USAGE` of sysexits).

@@ -54,6 +54,15 @@ impl Networks {
         self.is_everywhere() || address.is_some_and(|address| self.contain(address))
     }
 
+    /// Whether everything that `others` allow is allowed too, one network of
+    /// theirs lying in one of these.
+    pub fn cover(&self, others: &Self) -> bool {
+        if self.is_everywhere() || others.is_everywhere() {
+            return self.is_everywhere();
+        }
+        others.0.iter().all(|other| self.0.iter().any(|network| network.contains(other)))
+    }
+
     /// Whether one of the networks contains the address, an IPv4 address mapped
     /// into IPv6 being taken as what it is (RFC 4291 §2.5.5.2).
     pub fn contain(&self, address: IpAddr) -> bool {

@@ -1,6 +1,6 @@
 //! What the audit log says of a mutation.
 
-use super::{AuditId, Entropy, TenantId, Timestamp};
+use super::{AuditId, Entropy, KeyId, TenantId, Timestamp};
 use std::net::IpAddr;
 
 /// Who does something, through which request.
@@ -9,7 +9,7 @@ pub struct Actor {
     /// The user's id, the key's id, or `system`.
     pub id: String,
     /// The key that was presented, if one was.
-    pub credential: Option<String>,
+    pub credential: Option<KeyId>,
     /// The address that the request came from.
     pub address: Option<IpAddr>,
     /// The request's correlation id.
@@ -36,10 +36,36 @@ pub enum Action {
     TenantUpdated,
     TenantSuspended,
     TenantResumed,
+    TenantDeleted,
     AllowlistSet,
+    MemberRoleChanged,
+    MemberRemoved,
+    SessionRevoked,
+    PasswordChanged,
+    SigningKeyWithdrawn,
 }
 
 impl Action {
+    /// Every action; those that nothing does yet have their place already.
+    pub const ALL: [Self; 16] = [
+        Self::KeyCreated,
+        Self::KeyImported,
+        Self::KeyUpdated,
+        Self::KeyRotated,
+        Self::KeyRevoked,
+        Self::TenantCreated,
+        Self::TenantUpdated,
+        Self::TenantSuspended,
+        Self::TenantResumed,
+        Self::TenantDeleted,
+        Self::AllowlistSet,
+        Self::MemberRoleChanged,
+        Self::MemberRemoved,
+        Self::SessionRevoked,
+        Self::PasswordChanged,
+        Self::SigningKeyWithdrawn,
+    ];
+
     /// The public name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,7 +78,13 @@ impl Action {
             Self::TenantUpdated => "tenant.updated",
             Self::TenantSuspended => "tenant.suspended",
             Self::TenantResumed => "tenant.resumed",
+            Self::TenantDeleted => "tenant.deleted",
             Self::AllowlistSet => "tenant.allowlist_set",
+            Self::MemberRoleChanged => "member.role_changed",
+            Self::MemberRemoved => "member.removed",
+            Self::SessionRevoked => "session.revoked",
+            Self::PasswordChanged => "password.changed",
+            Self::SigningKeyWithdrawn => "signing_key.withdrawn",
         }
     }
 }

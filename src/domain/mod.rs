@@ -9,6 +9,7 @@ pub mod changes;
 pub mod clock;
 pub mod correlation;
 pub mod digest;
+pub mod fencing;
 pub mod ids;
 pub mod keys;
 pub mod lease;
@@ -19,6 +20,7 @@ pub mod permission;
 pub mod principal;
 pub mod reading;
 pub mod refusal;
+pub mod sabotage;
 pub mod tenants;
 pub mod users;
 

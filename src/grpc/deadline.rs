@@ -1,6 +1,5 @@
 //! Deadlines of unary calls: the caller's, and ours where that is sooner.
 
-use crate::domain::reading::Reading;
 use crate::domain::{Reason, Refusal};
 use crate::guard;
 use http::{HeaderMap, Response};
@@ -25,25 +24,9 @@ pub async fn within(
     Ok(guard::status(&refusal).into_http())
 }
 
-/// What `grpc-timeout` allows: up to eight digits and a unit. One that cannot
-/// be read asks for nothing.
+/// How long a call may take: as long as its caller waits, within bounds.
 pub fn limit(headers: &HeaderMap) -> Duration {
-    let asked = headers.get("grpc-timeout").and_then(|value| read(value.to_str().readable()?));
-    asked.map_or(LONGEST, |asked| asked.min(LONGEST))
-}
-
-fn read(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let amount: u64 = digits.parse::<u64>().readable().filter(|_| digits.len() <= 8)?;
-    match unit {
-        "H" => Some(Duration::from_hours(amount)),
-        "M" => Some(Duration::from_mins(amount)),
-        "S" => Some(Duration::from_secs(amount)),
-        "m" => Some(Duration::from_millis(amount)),
-        "u" => Some(Duration::from_micros(amount)),
-        "n" => Some(Duration::from_nanos(amount)),
-        _ => None,
-    }
+    guard::deadline::asked(headers).map_or(LONGEST, |asked| asked.min(LONGEST))
 }
 
 #[cfg(test)]

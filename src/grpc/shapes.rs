@@ -277,10 +277,10 @@ pub fn shown_key(shown: &Shown, now: Timestamp) -> pb::ApiKey {
 
 pub fn receipt(receipt: Receipt) -> pb::RevocationReceipt {
     pb::RevocationReceipt {
-        replicas_acknowledged: receipt.replicas,
-        leases_expired: 0,
-        streams_cut: 0,
-        propagation: Some(from_duration(receipt.propagation)),
+        replicas_acknowledged: receipt.settled.acknowledged,
+        leases_expired: receipt.settled.expired,
+        streams_cut: receipt.settled.cut,
+        propagation: Some(from_duration(receipt.settled.took)),
         last_accepted_time: receipt.last_accepted.map(from_time),
     }
 }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod credential;
+pub mod deadline;
 mod interceptor;
 mod layer;
 mod peer;
@@ -132,7 +133,11 @@ impl Guard {
             verified = self.verifier.act_for(verified, tenant, address)?;
             home = (before != verified.principal.tenant()).then_some(before);
         }
-        let caller = Caller { verified, home, correlation: correlation.clone(), address };
+        let deadline = policy
+            .audit
+            .and_then(|_| deadline::asked(headers))
+            .map(|wait| at.monotonic.saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)));
+        let caller = Caller { verified, home, correlation: correlation.clone(), address, deadline };
         if let Some(permission) = policy.need.permission() {
             caller.must(permission)?;
         }

@@ -118,7 +118,7 @@ fn caller(correlation: Correlation) -> Caller {
         previous: false,
         rate: None,
     };
-    Caller { verified, home: None, correlation, address: None }
+    Caller { verified, home: None, correlation, address: None, deadline: None }
 }
 
 /// The lines that a sink wrote.

@@ -1,64 +1,42 @@
-//! Follows the change log.
+//! Follows the change log: applies what it finds, then promises never to
+//! answer from before it.
 
-use super::{Freshness, Options, Replica};
+use super::database::{Database, Log};
+use super::keeper::News;
+
+use super::{Applied, Shared};
 use crate::domain::Clock;
 use crate::domain::changes::Revision;
-use crate::store::{Error, Store, Tail};
-use crate::view::{View, Writer};
+use crate::domain::sabotage::{self, Protection};
+use crate::store::{Error, Renewal, ReplicaId};
+use crate::view::Writer;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 /// The longest pause between tries while the database does not answer.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 
-/// The task that follows; it stops when this is dropped.
-pub struct Following(JoinHandle<()>);
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+pub struct Follower<D: Database> {
+    pub database: D,
+    pub log: D::Log,
+    pub writer: Writer,
+    pub clock: Arc<dyn Clock>,
+    pub lease: Duration,
+    pub shared: Arc<Shared>,
+    pub news: mpsc::Receiver<News>,
+    pub id: ReplicaId,
+    pub era: String,
+    /// What the database has been told of the promises made.
+    pub told: Revision,
+    /// When a promise that watchers hold back may be made.
+    pub retry: Option<u64>,
+    /// Whether the database was seen to have gone back.
+    pub went_back: bool,
 }
 
-pub(super) async fn start(
-    store: &Store,
-    clock: Arc<dyn Clock>,
-    options: Options,
-) -> Result<(Arc<Replica>, Following), Error> {
-    let (keys, people) = store.counts().await?;
-    let room = |count: u64| usize::try_from(count + count / 8).unwrap_or(usize::MAX);
-    let (view, mut writer) = View::with_room_for(room(keys), room(people));
-    let sent = clock.moment().monotonic;
-    let revision = store.snapshot(|change| writer.apply(change)).await?;
-    writer.advance(revision);
-    let freshness = Arc::new(Freshness::default());
-    freshness.prove(sent, options.lease());
-    let (sender, applied) = watch::channel(revision.number());
-    let follower = Follower {
-        tail: store.tail(revision),
-        writer,
-        clock,
-        lease: options.lease(),
-        freshness: Arc::clone(&freshness),
-        applied: sender,
-    };
-    let following = Following(tokio::spawn(follower.run()));
-    Ok((Arc::new(Replica { view, freshness, applied }), following))
-}
-
-struct Follower {
-    tail: Tail,
-    writer: Writer,
-    clock: Arc<dyn Clock>,
-    lease: Duration,
-    freshness: Arc<Freshness>,
-    applied: watch::Sender<u64>,
-}
-
-impl Follower {
-    async fn run(mut self) {
+impl<D: Database> Follower<D> {
+    pub async fn run(mut self) {
         let mut failures = 0_u32;
         loop {
             match self.step().await {
@@ -68,7 +46,7 @@ impl Follower {
                     }
                     failures = 0;
                     if complete {
-                        self.tail.wait(self.lease / 4).await;
+                        self.rest().await;
                     }
                 }
                 Err(error) => {
@@ -76,28 +54,141 @@ impl Follower {
                         tracing::error!(%error, "the change log cannot be read; checks end with the lease");
                     }
                     failures = failures.saturating_add(1);
+                    self.told = Revision::default();
                     tokio::time::sleep(MAX_PAUSE.min(Duration::from_millis(20) * failures)).await;
                 }
             }
         }
     }
 
-    /// One look. Changes take effect in order, each in full before it is
-    /// declared to be; only then is the view proven fresh.
+    /// One look. Each change takes effect in order: the records, then the
+    /// streams that are cut, then the declaration; at last the promise.
     async fn step(&mut self) -> Result<bool, Error> {
-        let sent = self.clock.moment().monotonic;
-        let look = self.tail.look(self.lease).await?;
-        let last = look.changes.last().map(|(seq, _)| *seq);
+        while let Ok(news) = self.news.try_recv() {
+            self.hear(news).await?;
+        }
+        let look = self.log.look(self.lease).await?;
         for (seq, change) in look.changes {
-            self.writer.apply(change);
-            self.writer.advance(Revision::from_number(seq));
+            let revision = Revision::from_number(seq);
+            let feed = (self.shared.feed.receiver_count() > 0)
+                .then(|| Arc::new(Applied::Change { revision, change: change.clone() }));
+            let cut = self.writer.apply(change);
+            self.shared.cuts.note(revision, cut);
+            self.writer.advance(revision);
+            if let Some(feed) = feed {
+                // Nobody may be listening any more, which is fine.
+                drop(self.shared.feed.send(feed));
+            }
         }
-        if let Some(last) = last {
-            self.applied.send_replace(last);
+        if look.gap {
+            tracing::error!("changes are missing from the log; everything is loaded anew");
+            self.reload().await?;
         }
-        if look.complete {
-            self.freshness.prove(sent, self.lease);
-        }
+        self.promise().await?;
         Ok(look.complete)
+    }
+
+    /// Makes the promise that was earned, in memory and then to the database.
+    async fn promise(&mut self) -> Result<(), Error> {
+        let applied = self.shared.view.applied();
+        self.shared.leased.settle(applied);
+        self.shared.applied.send_if_modified(|known| std::mem::replace(known, applied) != applied);
+        let now = self.clock.moment().monotonic;
+        let (earned, retry) = self.shared.leased.acknowledgeable(applied, now);
+        self.retry = retry;
+        self.shared.promised.send_if_modified(|promised| {
+            earned > *promised && {
+                *promised = earned;
+                true
+            }
+        });
+        if earned > self.told {
+            let cuts = self.shared.cuts.to_string();
+            self.log.acknowledge(self.id, earned, &cuts, self.lease).await?;
+            self.told = earned;
+        }
+        Ok(())
+    }
+
+    /// Waits for whatever may be reason to look again.
+    async fn rest(&mut self) {
+        let now = self.clock.moment().monotonic;
+        let retry = self.retry.map_or(self.lease, |until| Duration::from_micros(until.saturating_sub(now)));
+        let heard = tokio::select! {
+            biased;
+            news = self.news.recv() => news,
+            () = self.shared.leased.watchers_moved.notified() => None,
+            () = self.log.wait(retry.min(self.lease / 4).max(Duration::from_millis(1))) => None,
+        };
+        if let Some(news) = heard
+            && let Err(error) = self.hear(news).await
+        {
+            tracing::error!(%error, "the database cannot be loaded anew; trying again");
+        }
+    }
+
+    async fn hear(&mut self, news: News) -> Result<(), Error> {
+        match news {
+            News::Renewed { sent, renewal } => self.renewed(sent, renewal).await?,
+            News::ShutOut => self.shared.leased.lost(),
+            News::Enlisted(id) => {
+                (self.id, self.told) = (id, Revision::default());
+                self.shared.id.send_replace(id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn renewed(&mut self, sent: u64, renewal: Renewal) -> Result<(), Error> {
+        let applied = self.shared.view.applied();
+        if renewal.era != self.era {
+            tracing::warn!("a new era has begun; everything is loaded anew");
+            self.shared.leased.lost();
+            self.reload().await?;
+            self.era = renewal.era;
+            return Ok(());
+        }
+        let mut need = renewal.head;
+        if sabotage::is_off(Protection::CommitOrder) {
+            need = Revision::default();
+        } else if need < applied {
+            self.shared.leased.lost();
+            if !std::mem::replace(&mut self.went_back, true) {
+                tracing::error!(
+                    head = need.number(),
+                    applied = applied.number(),
+                    "the database has gone back to an earlier state; nothing is answered until `doorward new-era` is run"
+                );
+            }
+            return Ok(());
+        }
+        self.went_back = false;
+        let sent = if sabotage::is_off(Protection::ExpiryFromSending) {
+            self.clock.moment().monotonic
+        } else {
+            sent
+        };
+        self.shared.leased.renewed(sent, need, applied);
+        Ok(())
+    }
+
+    /// Loads everything anew into the view, which answers nothing meanwhile.
+    async fn reload(&mut self) -> Result<(), Error> {
+        self.shared.leased.lost();
+        self.shared.leased.watchers_over();
+        let writer = &mut self.writer;
+        let mut kept = crate::view::Kept::default();
+        let head = self.database.snapshot(|change| {
+            kept.note(&change);
+            _ = writer.apply(change);
+        });
+        let head = head.await?;
+        self.writer.retain(&kept);
+        self.writer.advance(head);
+        self.log.go_on_after(head);
+        (self.told, self.went_back) = (Revision::default(), false);
+        self.shared.promised.send_replace(Revision::default());
+        drop(self.shared.feed.send(Arc::new(Applied::Reset)));
+        Ok(())
     }
 }

@@ -113,8 +113,8 @@ impl Connections {
 
 /// The pools of writers and readers.
 pub fn pools(options: &Options) -> Result<(Connections, Connections), BadDatabase> {
-    if options.write_connections == 0 || options.read_connections < 2 {
-        return Err(BadDatabase::Bounds("needs at least 1 connection to write and 2 to read"));
+    if options.write_connections < 2 || options.read_connections < 3 {
+        return Err(BadDatabase::Bounds("needs at least 2 connections to write and 3 to read"));
     }
     let url = options.url.reveal();
     if let Some(path) = url.strip_prefix("sqlite://") {

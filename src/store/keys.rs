@@ -12,6 +12,7 @@ use crate::domain::keys::{Environment, Key, KeyKind, KeyState, Previous};
 use crate::domain::paging::Page;
 use crate::domain::{KeyId, TenantId, Timestamp, UserId};
 use diesel::prelude::*;
+use diesel::sql_types::{Binary, Bool};
 use diesel::upsert::excluded;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -138,6 +139,35 @@ pub async fn key_replace(tx: &mut Tx, key: &Key) -> Result<bool> {
     let replaced = diesel::update(place).set(Row::from(key)).execute(tx.conn()?).await?;
     tx.record(Change::Key(Box::new(key.state.clone())));
     Ok(replaced == 1)
+}
+
+/// Refuses unless the credential of whoever writes stands still, and sees to
+/// it that it does until the commit: a revocation and what was done with the
+/// key have an order.
+pub(super) async fn key_still_stands(tx: &mut Tx, key: KeyId) -> Result<()> {
+    #[derive(QueryableByName)]
+    struct Revoked {
+        #[diesel(sql_type = Bool)]
+        revoked: bool,
+    }
+    let bytes = key.as_bytes().to_vec();
+    let found: Vec<Revoked> = match tx.conn()? {
+        Conn::Pg(c) => {
+            let look = "SELECT revoke_time IS NOT NULL AS revoked FROM api_keys WHERE id = $1 FOR SHARE";
+            diesel_async::RunQueryDsl::load(diesel::sql_query(look).bind::<Binary, _>(bytes), &mut **c)
+                .await?
+        }
+        // The transaction is the only one that writes.
+        Conn::Sqlite(c) => {
+            let look = "SELECT revoke_time IS NOT NULL AS revoked FROM api_keys WHERE id = ?";
+            diesel_async::RunQueryDsl::load(diesel::sql_query(look).bind::<Binary, _>(bytes), &mut **c)
+                .await?
+        }
+    };
+    match found.first() {
+        Some(key) if !key.revoked => Ok(()),
+        _ => Err(crate::domain::Refusal::invalid_api_key().into()),
+    }
 }
 
 /// A tenant's key, read where it will be written.

@@ -11,11 +11,13 @@ pub mod audit;
 pub mod changes;
 mod connect;
 mod error;
+mod facts;
 pub mod instance;
 pub mod keys;
 pub mod members;
 mod migrate;
 mod query;
+mod replicas;
 mod rows;
 mod schema;
 mod snapshot;
@@ -27,7 +29,9 @@ mod when;
 
 pub use connect::{BadDatabase, Options, Url};
 pub use error::{Error, Result};
-pub use tail::Tail;
+pub use facts::{Facts, PostgresFacts};
+pub use replicas::{Enlisted, Keeper, Renewal, ReplicaId};
+pub use tail::{Look, Tail};
 pub use tx::Tx;
 
 use crate::domain::audit::{Actor, Event};
@@ -120,6 +124,9 @@ impl Store {
     ) -> Result<Written<T>> {
         let writing = async {
             let mut tx = Tx::begin(self.writers.get().await?, event).await?;
+            if let Some(credential) = actor.credential {
+                keys::key_still_stands(&mut tx, credential).await?;
+            }
             match work(&mut tx).await {
                 Ok(value) => {
                     let revision = tx.commit(actor).await?;

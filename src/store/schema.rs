@@ -96,6 +96,18 @@ diesel::table! {
     change_head (one) {
         one -> SmallInt,
         seq -> BigInt,
+        era -> Text,
+    }
+}
+
+diesel::table! {
+    replicas (id) {
+        id -> Binary,
+        acknowledged -> BigInt,
+        cuts -> Text,
+        renewals -> BigInt,
+        draining -> Bool,
+        lease_ms -> BigInt,
     }
 }
 
@@ -116,3 +128,4 @@ diesel::table! {
 
 diesel::joinable!(members -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(members, users);
+diesel::allow_tables_to_appear_in_same_query!(replicas, change_head);

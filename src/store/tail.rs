@@ -1,8 +1,9 @@
 //! Following the change log.
 
+use super::replicas::{self, ReplicaId};
 use super::tx::Own;
 use super::{Conn, Error, Result, Store, changes};
-use crate::domain::changes::Change;
+use crate::domain::changes::{Change, Revision};
 use diesel_async::SimpleAsyncConnection;
 use futures_util::{FutureExt, StreamExt};
 use std::pin::pin;
@@ -29,12 +30,38 @@ pub struct Look {
     pub changes: Vec<(u64, Change)>,
     /// Whether these are all that there were at the time of the look.
     pub complete: bool,
+    /// Whether changes are missing after them: the log was cut short, or the
+    /// database set back and grown anew.
+    pub gap: bool,
 }
 
 impl Tail {
     pub(super) fn new(store: Store, seq: u64) -> Self {
         let head = store.head.subscribe();
         Self { store, seq, own: None, head }
+    }
+
+    /// Goes on after that change, what came before having been loaded otherwise.
+    pub fn go_on_after(&mut self, revision: Revision) {
+        self.seq = revision.number();
+    }
+
+    /// Promises that this replica never again answers from a state before
+    /// `revision`, and tells which changes cut streams here.
+    pub async fn acknowledge(
+        &mut self,
+        id: ReplicaId,
+        revision: Revision,
+        cuts: &str,
+        limit: Duration,
+    ) -> Result<()> {
+        let Some(own) = &mut self.own else { return Err(Error::Unavailable("no session".into())) };
+        let told = timeout(limit, replicas::acknowledge(own.get()?, id, revision, cuts)).await;
+        let outcome = told.unwrap_or_else(|elapsed| Err(Error::Unavailable(elapsed.into())));
+        if outcome.is_err() {
+            self.own = None;
+        }
+        outcome
     }
 
     /// Looks at the log, within `limit`. After an error, call again: it
@@ -59,9 +86,14 @@ impl Tail {
             }
             Ok(Conn::Pg(c)) => {
                 let mut notices = pin!(c.notifications_stream());
-                let first = timeout(wait, notices.next()).await;
+                // What this process commits it knows before the notice comes round.
+                let lost = tokio::select! {
+                    () = tokio::time::sleep(wait) => false,
+                    _ = self.head.changed() => false,
+                    notice = notices.next() => !matches!(notice, Some(Ok(_))),
+                };
                 while let Some(Some(Ok(_))) = notices.next().now_or_never() {}
-                !matches!(first, Err(_) | Ok(Some(Ok(_))))
+                lost
             }
             Err(_) => true,
         };
@@ -77,16 +109,13 @@ impl Tail {
         self.head.mark_unchanged();
         let Some(own) = &mut self.own else { return Err(Error::Unavailable("no session".into())) };
         let found = changes::after(own.get()?, self.seq, BATCH).await?;
-        for (seq, _) in &found {
-            if *seq != self.seq + 1 {
-                return Err(Error::Unavailable(
-                    format!("the change log jumps from {} to {seq}", self.seq).into(),
-                ));
-            }
-            self.seq = *seq;
-        }
         let complete = found.len() < BATCH;
-        Ok(Look { changes: found, complete })
+        let mut changes = found;
+        let whole = (self.seq + 1..).zip(&changes).take_while(|(due, (seq, _))| due == seq).count();
+        let gap = whole < changes.len();
+        changes.truncate(whole);
+        self.seq = changes.last().map_or(self.seq, |(seq, _)| *seq);
+        Ok(Look { changes, complete, gap })
     }
 }
 
@@ -96,7 +125,8 @@ impl Tail {
 async fn listen(store: &Store) -> Result<Own> {
     let mut own = Own::new(store.read().await?);
     if let Conn::Pg(c) = own.get()? {
-        c.batch_execute("LISTEN doorward_changes").await?;
+        // A promise is kept in memory; that it reaches the disk need not be waited for.
+        c.batch_execute("SET synchronous_commit = off; LISTEN doorward_changes").await?;
     }
     Ok(own)
 }

@@ -121,6 +121,11 @@ impl Own {
         self.0.get()
     }
 
+    /// Gives the connection back to its pool, its session being as it was.
+    pub(super) fn give_back(mut self) {
+        self.0.0 = None;
+    }
+
     /// Runs a statement of the session itself, such as `BEGIN`.
     pub(super) async fn run(&mut self, statement: &'static str) -> Result<()> {
         match self.get()? {

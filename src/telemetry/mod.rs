@@ -2,7 +2,9 @@
 //!
 //! No tenant, person or key is ever a metric's label.
 
-use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 /// Handles of all metrics.
 pub struct Metrics {
@@ -21,6 +23,8 @@ pub struct Metrics {
     pub view_applied: IntGauge,
     /// Milliseconds for which the view may still answer.
     pub lease_remaining: IntGauge,
+    /// Seconds from the commit of what takes rights away until it held everywhere.
+    pub propagation: Histogram,
     /// OTLP requests by signal and outcome.
     pub otlp_requests: IntCounterVec,
     /// Bytes of OTLP requests, after decompression, by signal.
@@ -69,6 +73,16 @@ impl Metrics {
                 "doorward_lease_remaining_milliseconds",
                 "How long the view may still answer.",
             )?,
+            propagation: {
+                let help = "From the commit of what takes rights away until it held everywhere.";
+                let options =
+                    HistogramOpts::new("doorward_revocation_propagation_seconds", help).buckets(vec![
+                        0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+                    ]);
+                let histogram = Histogram::with_opts(options)?;
+                registry.register(Box::new(histogram.clone()))?;
+                histogram
+            },
             otlp_requests: counters(
                 "doorward_otlp_requests_total",
                 "OTLP requests.",

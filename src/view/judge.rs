@@ -131,22 +131,22 @@ impl Judge<'_> {
     pub fn verify(
         &self,
         presented: &Presented,
-        found: Found,
+        found: &Found,
         demand: &Demand<'_>,
         now: Timestamp,
     ) -> Result<Verified, Refusal> {
         if (found.kind, found.environment) != (presented.kind, presented.environment) {
             return Err(Refusal::invalid_api_key());
         }
-        let principal = self.view.principal(&found).ok_or_else(Refusal::invalid_api_key)?;
+        let principal = self.view.principal(found).ok_or_else(Refusal::invalid_api_key)?;
         if demand.only.is_some_and(|only| only != principal.tenant()) {
             return Err(Refusal::invalid_api_key());
         }
         let permissions = principal.permissions.and(found.scopes);
-        unexpired(&found, now)?;
-        stands(&found, &principal, demand.peer)?;
+        unexpired(found, now)?;
+        stands(found, &principal, demand.peer)?;
         self.meet(&principal, permissions, demand)?;
-        let rate = self.charge(&found, &principal, demand.cost, now)?;
+        let rate = self.charge(found, &principal, demand.cost, now)?;
         self.view.used(found.cell, now);
         Ok(Verified {
             principal,

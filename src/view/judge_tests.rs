@@ -42,7 +42,7 @@ impl House {
         let digest = key().digest;
         let presented = Presented { digest, kind: KeyKind::User, environment: Environment::Live };
         let found = self.view.key(digest).ok_or_else(Refusal::invalid_api_key)?;
-        self.judge().verify(&presented, found, demand, NOW)
+        self.judge().verify(&presented, &found, demand, NOW)
     }
 
     fn terms(&self) -> Terms {

@@ -19,7 +19,7 @@ mod writer;
 
 pub use entry::{Cell, Found};
 pub use judge::{Demand, Judge, Presented, Terms, Verified};
-pub use writer::Writer;
+pub use writer::{Kept, Writer};
 
 use crate::domain::changes::Revision;
 use crate::domain::limits::{Limit, Rate};

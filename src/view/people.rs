@@ -97,6 +97,14 @@ impl People {
         self.remake(at, member.role);
     }
 
+    /// Everybody who is a member of something.
+    pub fn members(&self) -> Vec<(TenantId, UserId)> {
+        let numbers = (0..).take(self.next.len());
+        let principals = numbers.filter_map(|at| self.view.principals.get(at)?.current());
+        let members = principals.filter(|it| it.title.role().is_some());
+        members.filter_map(|it| Some((it.tenant(), it.user?))).collect()
+    }
+
     /// The number of a holder's principal, which is made if there is none.
     pub fn principal(&mut self, holder: Holder) -> u32 {
         let known = match holder.user {

@@ -1,5 +1,9 @@
 //! The one writer of a view.
 
+mod retain;
+
+pub use retain::Kept;
+
 use super::View;
 use super::index::{self, Index};
 use super::people::People;
@@ -39,13 +43,14 @@ impl Writer {
     }
 
     /// Applies one change. Applying it again changes nothing.
-    pub fn apply(&mut self, change: Change) {
+    pub fn apply(&mut self, change: Change) -> u32 {
         match change {
             Change::Tenant(tenant) => self.people.apply_tenant(tenant),
             Change::User(user) => self.people.apply_user(user),
             Change::Member(member) => self.people.apply_member(&member),
             Change::Key(key) => self.apply_key(&key),
         }
+        0
     }
 
     /// Declares every change up to this one to be in full effect.

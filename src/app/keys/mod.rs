@@ -5,10 +5,12 @@ mod rules;
 use super::{App, Caller};
 use crate::domain::address::Networks;
 use crate::domain::audit::{Action, Event};
+use crate::domain::fencing::Effect;
 use crate::domain::keys::{Environment, Key, KeyKind, KeyPatch, KeyState, MAX_IMPORTED_LIFE};
 use crate::domain::paging::Page;
 use crate::domain::tenants::DisplayName;
 use crate::domain::{Digest, Failure, KeyId, Permission, Permissions, Reason, Refusal, Timestamp, UserId};
+use crate::replica::Settled;
 use crate::secret::{Minted, Profile};
 use crate::store::keys as rows;
 pub use crate::store::keys::KeyFilter;
@@ -56,10 +58,8 @@ pub struct ForeignKey {
 /// What it took for a revocation to hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Receipt {
-    /// Replicas that have applied it.
-    pub replicas: u32,
-    /// From commit to here.
-    pub propagation: Duration,
+    /// How it came into effect everywhere.
+    pub settled: Settled,
     /// When the key was last accepted, to within a minute.
     pub last_accepted: Option<Timestamp>,
 }
@@ -220,21 +220,14 @@ impl App {
     pub async fn key_revoke(&self, caller: &Caller, key: KeyId) -> Result<(Written<Key>, Receipt), Failure> {
         let shown = self.key_get(caller, key).await?;
         writable(caller, &shown.key)?;
-        if shown.key.state.revoked {
-            let revision = self.replica.view.applied();
-            let receipt =
-                Receipt { replicas: 1, propagation: Duration::ZERO, last_accepted: shown.last_used };
-            return Ok((Written { value: shown.key, revision }, receipt));
-        }
         let write = self.begin_change(caller, key, String::new(), Action::KeyRevoked, None, |before, now| {
             Ok(if before.state.revoked { before } else { before.revoked(now) })
         });
-        let written = write.await?;
-        let committed = self.clock.moment().monotonic;
+        let (written, _) = write.await?;
         let last_accepted = self.replica.view.last_use(written.value.state.digest).or(shown.last_used);
-        let written = self.settled(written).await?;
-        let propagation = Duration::from_micros(self.clock.moment().monotonic.saturating_sub(committed));
-        Ok((written, Receipt { replicas: 1, propagation, last_accepted }))
+        // A retry waits too: the first answer may have been lost before it held.
+        let (written, settled) = self.settled(caller, written, true).await?;
+        Ok((written, Receipt { settled, last_accepted }))
     }
 
     /// Whose key it shall be, and whether the caller may make it.
@@ -402,7 +395,7 @@ impl App {
                 .await
         };
         let written = self.store.detached(writing).await.map_err(Failure::from)?;
-        Ok(self.settled(written).await?)
+        Ok(self.settled(caller, written, false).await?.0)
     }
 
     async fn change(
@@ -425,11 +418,12 @@ impl App {
         request_id: Option<String>,
         change: impl FnOnce(Key, Timestamp) -> Result<Key, Refusal> + Send + 'static,
     ) -> Result<Written<Key>, Failure> {
-        let written = self.begin_change(caller, key, etag, action, request_id, change).await?;
-        Ok(self.settled(written).await?)
+        let (written, takes) = self.begin_change(caller, key, etag, action, request_id, change).await?;
+        Ok(self.settled(caller, written, takes).await?.0)
     }
 
-    /// Reads, judges and replaces a key in one transaction.
+    /// Reads, judges and replaces a key in one transaction; also says whether
+    /// that takes anything away.
     async fn begin_change(
         &self,
         caller: &Caller,
@@ -438,7 +432,7 @@ impl App {
         action: Action,
         request_id: Option<String>,
         change: impl FnOnce(Key, Timestamp) -> Result<Key, Refusal> + Send + 'static,
-    ) -> Result<Written<Key>, Failure> {
+    ) -> Result<(Written<Key>, bool), Failure> {
         let (store, caller) = (self.store.clone(), caller.clone());
         let now = self.clock.now();
         let event = Event::new(caller.tenant(), action, key, now, &*self.entropy);
@@ -454,16 +448,19 @@ impl App {
                     writable(&caller, &before)?;
                     changeable(&before, action, &etag)?;
                     let (version, name) = (before.version, before.display_name.as_str().to_owned());
+                    let state = before.state.clone();
                     let after = change(before, now)?;
                     tx.detail("display_name", name);
                     if after.version != version && !rows::key_replace(tx, &after).await? {
                         return Err(stale().into());
                     }
-                    Ok(after)
+                    let takes = after.state.takes_from(&state) || action.effect() == Effect::Takes;
+                    Ok((after, takes))
                 })
                 .await
         };
-        Ok(self.store.detached(writing).await?)
+        let Written { value: (key, takes), revision } = self.store.detached(writing).await?;
+        Ok((Written { value: key, revision }, takes))
     }
 }
 

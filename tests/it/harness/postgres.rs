@@ -14,29 +14,55 @@ const OLDEST: u32 = 15;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Starts and stops the server on orders from standard input. When the test process ends, however it
-/// ends, its side of the pipe closes: then the server is stopped and its directory removed.
+/// ends, its side of the pipe closes: then the server is stopped and its directory emptied.
 const GUARD: &str = r#"
 trap '' INT
-"$1/initdb" -D "$2/data" -U doorward -A trust -E UTF8 --locale=C --no-sync || exit 1
+if [ -n "$4" ]; then
+    "$1/pg_basebackup" -h 127.0.0.1 -p "$4" -U doorward -D "$2/data" -R -X stream -c fast --no-sync || exit 1
+    echo "primary_conninfo = 'host=127.0.0.1 port=$4 user=doorward application_name=standby'" \
+        >> "$2/data/postgresql.auto.conf"
+else
+    "$1/initdb" -D "$2/data" -U doorward -A trust -E UTF8 --locale=C --no-sync --wal-segsize="$5" || exit 1
+fi
 start() {
     "$1/postgres" -D "$2/data" -c listen_addresses=127.0.0.1 -c port="$3" \
         -c unix_socket_directories= -c max_connections=300 -c fsync=on &
     server=$!
 }
+everyone() {
+    echo "$server"
+    grep -ls "^PPid:[[:space:]]*$server\$" /proc/[0-9]*/status | tr -dc '0-9\n'
+}
 # Again and again: a server that has only just begun does not hear it yet.
 stop() {
     while kill -QUIT "$server" 2>/dev/null; do sleep 0.05; done
+}
+crash() {
+    kill -STOP "$server"
+    all=$(everyone)
+    kill -KILL $all 2>/dev/null
+    wait "$server"
+    for one in $all; do
+        while kill -0 "$one" 2>/dev/null; do sleep 0.01; done
+    done
 }
 start "$@"
 while read -r order; do
     case $order in
         stop) stop ;;
+        crash) crash ;;
         start) start "$@" ;;
+        freeze) kill -STOP "$server"; kill -STOP $(everyone) ;;
+        thaw) kill -CONT $(everyone) ;;
     esac
 done
+kill -CONT $(everyone)
 stop
-rm -rf "$2"
+rm -rf "$2"/* "$2"
 "#;
+
+/// Megabytes of one file of the write-ahead log.
+const WAL_SEGMENT: u16 = 16;
 
 /// A running server. Stopped when dropped, or at the latest when the test process ends.
 pub struct Postgres {
@@ -54,14 +80,29 @@ impl Postgres {
 
     /// A server of one's own, which may be stopped and started again.
     pub fn start() -> Postgres {
-        let binaries = find_binaries();
         let directory = tempfile::Builder::new().prefix("doorward-pg-").tempdir().unwrap().keep();
+        Self::launch(directory, "", WAL_SEGMENT)
+    }
+
+    /// A server whose data is in this directory, which is emptied in the end.
+    pub fn small_in(directory: PathBuf) -> Postgres {
+        Self::launch(directory, "", 1)
+    }
+
+    /// A server that streams from another one, as its standby `standby`.
+    pub fn standby_of(primary: &Postgres) -> Postgres {
+        let directory = tempfile::Builder::new().prefix("doorward-pg-").tempdir().unwrap().keep();
+        Self::launch(directory, &primary.port.to_string(), WAL_SEGMENT)
+    }
+
+    fn launch(directory: PathBuf, primary: &str, wal_segment: u16) -> Postgres {
+        let binaries = find_binaries();
         let port = ports::free();
         let log = std::fs::File::create(directory.join("log")).unwrap();
         let mut guard = unprivileged(&directory)
             .args(["sh", "-c", GUARD, "guard"])
             .args([&binaries, &directory])
-            .arg(port.to_string())
+            .args([port.to_string(), primary.to_owned(), wal_segment.to_string()])
             .current_dir(&directory)
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
@@ -80,11 +121,31 @@ impl Postgres {
     /// Ends it without a farewell, as a crash would.
     pub fn stop(&self) {
         self.order("stop");
+        self.is_gone();
+    }
+
+    fn is_gone(&self) {
         let end = Instant::now() + PATIENCE;
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
             assert!(Instant::now() < end, "PostgreSQL does not stop");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Kills every process of it at once; it is gone when this returns.
+    pub fn crash(&self) {
+        self.order("crash");
+        self.is_gone();
+    }
+
+    /// Stops every process of it in its tracks; connections stay open.
+    pub fn freeze(&self) {
+        self.order("freeze");
+    }
+
+    /// Lets it run again.
+    pub fn thaw(&self) {
+        self.order("thaw");
     }
 
     /// Starts it again on the same port with the same data.
@@ -138,7 +199,7 @@ fn find_binaries() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = installed
         .chain(std::env::split_paths(&path))
-        .filter(|bin| bin.join("initdb").exists())
+        .filter(|bin| ["initdb", "postgres", "pg_basebackup"].iter().all(|name| bin.join(name).exists()))
         .filter_map(|bin| Some((major_version(&bin)?, bin)))
         .max();
     match found {
@@ -192,20 +253,61 @@ fn wait_for_port(port: u16, guard: &mut Child, directory: &Path) {
 /// The harness's own proof.
 mod tests {
     use super::Postgres;
+    use std::time::Duration;
+
+    const WRITE: &str = "CREATE TABLE IF NOT EXISTS t (n int); INSERT INTO t VALUES (7)";
+
+    async fn has_the_row(server: &Postgres, name: &str) -> bool {
+        let row = server.connect(name).await.query_one("SELECT n FROM t LIMIT 1", &[]).await.unwrap();
+        row.get::<_, i32>(0) == 7
+    }
 
     #[tokio::test]
     async fn a_server_keeps_its_data_over_a_crash() {
-        let server = Postgres::start();
+        for crash in [Postgres::stop, Postgres::crash] {
+            let server = Postgres::start();
+            let name = server.fresh_database().await;
+            let client = server.connect(&name).await;
+            client.batch_execute(WRITE).await.unwrap();
+            crash(&server);
+            assert!(client.batch_execute("SELECT 1").await.is_err());
+            server.start_again();
+            assert!(has_the_row(&server, &name).await);
+            let directory = server.directory.clone();
+            drop(server);
+            assert!(!directory.exists());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frozen_server_answers_when_it_goes_on() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("database");
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let server = Postgres::small_in(directory);
         let name = server.fresh_database().await;
         let client = server.connect(&name).await;
-        client.batch_execute("CREATE TABLE t (n int); INSERT INTO t VALUES (7)").await.unwrap();
-        server.stop();
-        assert!(client.batch_execute("SELECT 1").await.is_err());
-        server.start_again();
-        let row = server.connect(&name).await.query_one("SELECT n FROM t", &[]).await.unwrap();
-        assert_eq!(row.get::<_, i32>(0), 7);
-        let directory = server.directory.clone();
-        drop(server);
-        assert!(!directory.exists());
+        client.batch_execute(WRITE).await.unwrap();
+        server.freeze();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let asked = client.batch_execute("SELECT 1");
+        tokio::pin!(asked);
+        assert!(tokio::time::timeout(Duration::from_millis(300), &mut asked).await.is_err());
+        server.thaw();
+        asked.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_standby_takes_over() {
+        let primary = Postgres::start();
+        let name = primary.fresh_database().await;
+        primary.connect(&name).await.batch_execute(WRITE).await.unwrap();
+        let standby = Postgres::standby_of(&primary);
+        primary.crash();
+        let client = standby.connect(&name).await;
+        client.batch_execute("SELECT pg_promote()").await.unwrap();
+        client.batch_execute(WRITE).await.unwrap();
+        assert!(has_the_row(&standby, &name).await);
     }
 }

@@ -69,14 +69,33 @@ pub async fn run(mut command: Command) -> Printed {
     tokio::task::spawn_blocking(move || command.output().unwrap().into()).await.unwrap()
 }
 
-/// A running server. Killed when dropped.
-pub struct Server {
-    child: Child,
-    log: Arc<Mutex<Vec<u8>>>,
+/// Where a server listens; kept by whoever wants the next process in the same place.
+#[derive(Clone, Copy)]
+pub struct Ports {
     api: u16,
     ops: u16,
     otlp_grpc: u16,
     otlp_http: u16,
+}
+
+impl Ports {
+    /// Ports that nobody has.
+    pub fn free() -> Self {
+        let [api, ops, otlp_grpc, otlp_http] = [(); 4].map(|()| ports::free());
+        Self { api, ops, otlp_grpc, otlp_http }
+    }
+
+    /// `host:port` of the API.
+    pub fn api(self) -> String {
+        local(self.api)
+    }
+}
+
+/// A running server. Killed when dropped.
+pub struct Server {
+    child: Child,
+    log: Arc<Mutex<Vec<u8>>>,
+    ports: Ports,
 }
 
 impl Server {
@@ -96,41 +115,45 @@ impl Server {
     }
 
     /// Starts any command that serves; gives back what it printed if it does not become ready.
-    pub async fn start(mut command: Command, settings: &Settings) -> Result<Self, String> {
-        let [api, ops, otlp_grpc, otlp_http] = [(); 4].map(|()| ports::free());
-        let listen = [("API", "LISTEN", api), ("OPS", "LISTEN", ops)]
+    pub async fn start(command: Command, settings: &Settings) -> Result<Self, String> {
+        let mut server = Self::spawn(command, settings, Ports::free());
+        if server.becomes_ready().await { Ok(server) } else { Err(server.log()) }
+    }
+
+    /// Starts any command that serves at these ports, and does not wait for it.
+    pub fn spawn(mut command: Command, settings: &Settings, ports: Ports) -> Self {
+        let listen = [("API", "LISTEN", ports.api), ("OPS", "LISTEN", ports.ops)]
             .into_iter()
-            .chain([("OTLP", "GRPC_LISTEN", otlp_grpc), ("OTLP", "HTTP_LISTEN", otlp_http)]);
+            .chain([("OTLP", "GRPC_LISTEN", ports.otlp_grpc), ("OTLP", "HTTP_LISTEN", ports.otlp_http)]);
         for (section, key, port) in listen {
-            command.env(format!("DOORWARD_{section}__{key}"), format!("127.0.0.1:{port}"));
+            command.env(format!("DOORWARD_{section}__{key}"), local(port));
         }
         command.envs(settings.0.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::default();
         collect(child.stdout.take().unwrap(), &log);
         collect(child.stderr.take().unwrap(), &log);
-        let mut server = Self { child, log, api, ops, otlp_grpc, otlp_http };
-        if server.becomes_ready().await { Ok(server) } else { Err(server.log()) }
+        Self { child, log, ports }
     }
 
     /// `host:port` of the API.
     pub fn api(&self) -> String {
-        local(self.api)
+        self.ports.api()
     }
 
     /// `host:port` of health, readiness and metrics.
     pub fn ops(&self) -> String {
-        local(self.ops)
+        local(self.ports.ops)
     }
 
     /// `host:port` of OTLP over gRPC.
     pub fn otlp_grpc(&self) -> String {
-        local(self.otlp_grpc)
+        local(self.ports.otlp_grpc)
     }
 
     /// `host:port` of OTLP over HTTP.
     pub fn otlp_http(&self) -> String {
-        local(self.otlp_http)
+        local(self.ports.otlp_http)
     }
 
     /// Everything that it has printed so far.
@@ -145,7 +168,12 @@ impl Server {
 
     /// Asks it to end, as a supervisor would.
     pub fn terminate(&self) {
-        let order = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let order = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success());
     }
 
@@ -175,7 +203,8 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    async fn becomes_ready(&mut self) -> bool {
+    /// Waits until it is ready; `false` if it ended or took too long.
+    pub async fn becomes_ready(&mut self) -> bool {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end && self.is_alive() {
             if rest::get(&self.ops(), "/ready").await.is_ok_and(|answer| answer.status == 200) {

@@ -1,0 +1,2 @@
+ALTER TABLE change_head DROP COLUMN era;
+DROP TABLE replicas;

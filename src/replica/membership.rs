@@ -1,0 +1,45 @@
+//! Looks after the list of replicas: those who fell silent are shut out, and
+//! in the end forgotten.
+
+use super::database::Database;
+use crate::domain::Clock;
+use crate::domain::lease::{Reaper, Row, Terms};
+use crate::store::Result;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Looks again and again. Any replica may do this, and all do.
+pub async fn reap<D: Database>(database: D, clock: Arc<dyn Clock>, terms: Terms) {
+    let mut reaper = Reaper::default();
+    let pause = Duration::from_micros(terms.waits) / 2;
+    loop {
+        tokio::time::sleep(pause).await;
+        if let Err(error) = look(&database, &*clock, terms, &mut reaper).await {
+            tracing::debug!(%error, "the list of replicas cannot be looked at");
+        }
+    }
+}
+
+async fn look<D: Database>(
+    database: &D,
+    clock: &dyn Clock,
+    terms: Terms,
+    reaper: &mut Reaper<crate::store::ReplicaId>,
+) -> Result<()> {
+    let sent = clock.moment().monotonic;
+    let rows = database.enlisted().await?;
+    let received = clock.moment().monotonic;
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|row| Row { id: row.id, renews: row.renewals, draining: row.draining })
+        .collect();
+    let findings = reaper.look(terms, &rows, sent, received);
+    for row in findings.drain {
+        tracing::warn!("a replica has been silent for a whole lease and is shut out");
+        database.drain(row.id, Some(row.renews)).await?;
+    }
+    for row in findings.delete {
+        database.forget(row.id, Some(row.renews)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Loading anew: what the database no longer has goes from the view too.
+
+use super::Writer;
+use crate::domain::changes::Change;
+use crate::domain::members::MemberState;
+use crate::domain::{KeyId, TenantId, UserId};
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+
+/// What a snapshot had.
+#[derive(Debug, Default)]
+pub struct Kept {
+    keys: HashSet<KeyId>,
+    members: HashSet<(TenantId, UserId)>,
+}
+
+impl Kept {
+    /// Notes that the snapshot has this.
+    pub fn note(&mut self, change: &Change) {
+        match change {
+            Change::Key(key) => drop(self.keys.insert(key.id)),
+            Change::Member(member) => drop(self.members.insert((member.tenant, member.user))),
+            // Tenants and people are only ever changed.
+            Change::Tenant(_) | Change::User(_) => {}
+        }
+    }
+}
+
+impl Writer {
+    /// Takes out every key and membership that is not among these.
+    pub fn retain(&mut self, kept: &Kept) {
+        for at in 0..self.next {
+            let found = self.view.entries.get(at).and_then(super::super::Entry::live);
+            let Some((_, id)) = found.filter(|(_, id)| !kept.keys.contains(id)) else { continue };
+            if self.record_of(id) == Some(at) {
+                self.remove(at, id);
+                self.view.keys.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        for (tenant, user) in self.people.members() {
+            if !kept.members.contains(&(tenant, user)) {
+                self.people.apply_member(&MemberState { tenant, user, role: None });
+            }
+        }
+    }
+}
