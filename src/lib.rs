@@ -9,6 +9,7 @@
 //! | [`domain`] | nouns and pure decisions; no I/O |
 //! | [`secret`] | the form of keys, digests, passwords |
 //! | [`view`] | all that a check needs, in memory |
+//! | [`protocol`] | what both ends of a connection agree on |
 //! | [`client`] | what other programs link to call a Doorward |
 //! | `store` | SQLite and PostgreSQL |
 //! | `replica` | keeps the view in step with the database |
@@ -39,6 +40,8 @@ pub mod http;
 #[cfg(feature = "server")]
 pub mod otlp;
 pub mod pb;
+#[cfg(feature = "client")]
+pub mod protocol;
 #[cfg(feature = "server")]
 pub mod replica;
 pub mod secret;

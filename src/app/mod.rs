@@ -7,7 +7,7 @@ pub mod tenants;
 mod uses;
 mod verify;
 
-pub use crate::view::{Demand, Terms, Verified};
+pub use crate::view::{Demand, Held, Terms, Verified};
 pub use caller::Caller;
 pub use uses::flush_uses;
 pub use verify::Verifier;

@@ -5,7 +5,7 @@ use crate::domain::keys::KeyKind;
 use crate::domain::{Digest, Failure, Fault, Moment, Reason, Refusal};
 use crate::replica::Replica;
 use crate::secret::{Forms, NotAKey, Pepper, sha256};
-use crate::view::{Demand, Found, Judge, Presented, Terms, Verified};
+use crate::view::{Demand, Found, Held, Judge, Presented, Terms, Verified};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -41,6 +41,22 @@ impl Verifier {
         Ok(self.judge().verify(&presented, &found, demand, at.wall)?)
     }
 
+    /// Whether a text that was refused could be a key that was made elsewhere a
+    /// moment ago: it has the form of one and is not known here.
+    pub fn may_be_new(&self, presented: &str) -> bool {
+        let Ok(form) = self.forms.recognise(presented) else { return false };
+        self.find(presented, form.profile.check == 0).is_none()
+    }
+
+    /// Waits until everything that was committed before the call is known here.
+    /// What is unknown then does not exist.
+    ///
+    /// # Errors
+    /// That cannot be known now.
+    pub async fn catch_up(&self) -> Result<(), Fault> {
+        self.replica.catch_up(super::SETTLE).await
+    }
+
     /// Whether what was begun under these terms may go on: for what lasts
     /// longer than its check, such as a stream.
     ///
@@ -49,6 +65,12 @@ impl Verifier {
     pub fn still_good(&self, terms: &Terms, at: Moment) -> Result<(), Failure> {
         self.fresh(at)?;
         Ok(self.judge().still_good(terms, at.wall)?)
+    }
+
+    /// Registers what shall go on for as long as these terms hold. It must be
+    /// judged once more afterwards. `None` if too much is registered.
+    pub fn register(&self, terms: Terms) -> Option<Held> {
+        self.replica.view.register(terms)
     }
 
     /// The same caller acting for another tenant, if they may (R6).

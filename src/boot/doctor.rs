@@ -188,6 +188,8 @@ mod tests {
         }
     }
 
+    type Spoil = fn(&mut PostgresFacts);
+
     fn bad_in(postgres: PostgresFacts) -> Vec<&'static str> {
         let facts = Facts { replicas: (1, 0), leases: vec![2_000], postgres: Some(postgres) };
         let findings = examine(&Settings::default(), &facts);
@@ -197,7 +199,6 @@ mod tests {
     #[test]
     fn every_setting_that_voids_a_promise_is_named() {
         assert!(bad_in(sound()).is_empty());
-        type Spoil = fn(&mut PostgresFacts);
         let cases: [(Spoil, &str); 9] = [
             (|it| it.standbys = 1, "standbys"),
             (|it| it.fsync = "off".into(), "durability"),

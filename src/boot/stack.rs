@@ -5,7 +5,7 @@ use crate::app::{App, Verifier};
 use crate::config::Settings;
 use crate::domain::{Clock, Entropy};
 use crate::grpc::{Authn, Checks, Keys, MAX_REQUEST, Tenancy, WithChecks};
-use crate::guard::{Guard, GuardLayer, Guarded};
+use crate::guard::{Guard, GuardLayer, Guarded, Policy};
 use crate::pb;
 use crate::pb::v1::authn_service_server::AuthnServiceServer;
 use crate::pb::v1::keys_service_server::KeysServiceServer;
@@ -15,6 +15,7 @@ use crate::secret::{Forms, Pepper};
 use crate::store::Store;
 use crate::store::instance::instance_value;
 use crate::telemetry::Metrics;
+use anyhow::Context as _;
 use std::sync::Arc;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
@@ -126,13 +127,16 @@ pub async fn report(reporter: &HealthReporter, serving: bool) {
     }
 }
 
-/// Every method that the descriptors name has a policy, or nothing is served.
+/// Every method that the descriptors name has a policy, and is a stream exactly
+/// where the policy says so, or nothing is served.
 pub fn every_method_has_a_policy() -> anyhow::Result<()> {
     let pool = prost_reflect::DescriptorPool::decode(pb::DESCRIPTORS)?;
     for service in pool.services().filter(|service| service.full_name().starts_with("doorward.")) {
         for method in service.methods() {
             let path = format!("/{}/{}", service.full_name(), method.name());
-            anyhow::ensure!(crate::guard::Policy::of(&path).is_some(), "{path} has no policy");
+            let policy = Policy::of(&path).with_context(|| format!("{path} has no policy"))?;
+            let streams = method.is_client_streaming() || method.is_server_streaming();
+            anyhow::ensure!(policy.streams == streams, "{path}: the policy is wrong about streaming");
         }
     }
     Ok(())
@@ -140,8 +144,38 @@ pub fn every_method_has_a_policy() -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::guard::{METHODS, Need};
+    use std::collections::BTreeSet;
+
     #[test]
     fn every_method_has_a_policy() {
         super::every_method_has_a_policy().unwrap();
+    }
+
+    // R15: a stream that the table takes for a single message would outlive its credential.
+    #[test]
+    fn the_table_knows_every_stream_there_is() {
+        let mut pool = prost_reflect::DescriptorPool::decode(pb::DESCRIPTORS).unwrap();
+        for more in [
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ] {
+            pool.decode_file_descriptor_set(more).unwrap();
+        }
+        let methods: Vec<_> =
+            pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+        let streams =
+            methods.iter().filter(|method| method.is_client_streaming() || method.is_server_streaming());
+        let served = |path: &String| Policy::of(path).is_some();
+        let path = |method: &prost_reflect::MethodDescriptor| {
+            format!("/{}/{}", method.parent_service().full_name(), method.name())
+        };
+        let expected: BTreeSet<String> = streams.map(path).filter(served).collect();
+        let told: BTreeSet<String> =
+            METHODS.iter().filter(|policy| policy.streams).map(|policy| policy.method.to_owned()).collect();
+        assert_eq!(told, expected);
+        assert!(METHODS.iter().any(|policy| policy.streams && policy.need != Need::Nothing));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{MAX_REQUEST, deadline, unary, wire};
 use crate::app::{App, Caller, Demand};
-use crate::domain::{Failure, Moment, Permission, Refusal, TenantId};
+use crate::domain::{Failure, Permission, Reason, Refusal, TenantId};
 use crate::guard::{self, Admits};
 use crate::pb::v1 as pb;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -17,7 +17,6 @@ use std::marker::PhantomData;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -61,7 +60,16 @@ impl Checks {
             // Boxed: the wait is rare and its future large.
             self.wait(caller, asked).boxed().await?;
         }
-        self.check(caller, asked, self.app.clock.moment(), out).map_err(|failure| told(caller, failure))
+        let sure = self.check(caller, asked, Look::First, out).map_err(|failure| told(caller, failure))?;
+        if !sure {
+            self.catch_up(caller).boxed().await?;
+            self.check(caller, asked, Look::Last, out).map_err(|failure| told(caller, failure))?;
+        }
+        Ok(())
+    }
+
+    async fn catch_up(&self, caller: &Caller) -> Result<(), Status> {
+        self.app.verifier.catch_up().await.map_err(|fault| told(caller, fault.into()))
     }
 
     /// Many checks; their answers go after what is in `out`.
@@ -79,21 +87,24 @@ impl Checks {
         for (at, one) in asked.requests.iter().enumerate() {
             self.wait(caller, one).await?;
             answer.clear();
-            let checked = self.check(caller, one, self.app.clock.moment(), &mut answer);
-            checked.map_err(|failure| told(caller, within(failure, at)))?;
+            let refused = |failure| told(caller, within(failure, at));
+            if !self.check(caller, one, Look::First, &mut answer).map_err(refused)? {
+                self.catch_up(caller).await?;
+                self.check(caller, one, Look::Last, &mut answer).map_err(refused)?;
+            }
             wire::put_nested(out, RESPONSES, &answer);
         }
         Ok(())
     }
 
-    /// An answer for each question of a stream, encoded. It ends when the
-    /// caller's own credential does.
+    /// An answer for each question of a stream, encoded. The guard ends it when
+    /// the caller's own credential does.
     pub fn stream(
         self,
         caller: Caller,
         asked: Streaming<pb::StreamVerifyCredentialsRequest>,
     ) -> impl Stream<Item = Result<Bytes, Status>> + Send {
-        let asker = Arc::new(Asker { checks: self, caller, judged: AtomicU64::new(u64::MAX) });
+        let asker = Arc::new(Asker { checks: self, caller });
         asked.then(move |question| match question {
             Ok(question) if waits(&question) => {
                 let asker = Arc::clone(&asker);
@@ -101,12 +112,18 @@ impl Checks {
                     async move {
                         let asked = question.request.as_ref().unwrap_or(&NOTHING);
                         asker.checks.wait(&asker.caller, asked).await?;
-                        asker.next(&question)
+                        asker.surely(&question).await
                     }
                     .boxed(),
                 )
             }
-            Ok(question) => Either::Left(ready(asker.next(&question))),
+            Ok(question) => {
+                if let Some(answer) = asker.next(&question, Look::First).transpose() {
+                    return Either::Left(ready(answer));
+                }
+                let asker = Arc::clone(&asker);
+                Either::Right(async move { asker.surely(&question).await }.boxed())
+            }
             Err(status) => Either::Left(ready(Err(status))),
         })
     }
@@ -118,43 +135,70 @@ impl Checks {
         self.app.at_least(&asked.min_revision).await.map_err(|failure| told(caller, failure))
     }
 
-    /// The check itself. What is wrong with the credential is part of the
-    /// answer; what is wrong with the question is a failure.
+    /// The check itself; false, and nothing written, if a second look could
+    /// find more. What is wrong with the credential is part of the answer; what
+    /// is wrong with the question is a failure.
     fn check(
         &self,
         caller: &Caller,
         asked: &pb::VerifyCredentialRequest,
-        at: Moment,
+        look: Look,
         out: &mut BytesMut,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let demand = demand(caller, asked)?;
-        let outcome = match self.app.verifier.check(&asked.credential, &demand, at) {
+        let verifier = &self.app.verifier;
+        let outcome = match verifier.check(&asked.credential, &demand, self.app.clock.moment()) {
             Ok(verified) => Ok(verified),
-            Err(Failure::Refused(refusal)) => Err(refusal),
+            Err(Failure::Refused(refusal)) => {
+                let unknown = refusal.reason == Reason::InvalidApiKey && look == Look::First;
+                if unknown && verifier.may_be_new(&asked.credential) {
+                    return Ok(false);
+                }
+                Err(refusal)
+            }
             Err(fault @ Failure::Fault(_)) => return Err(fault),
         };
-        wire::put_response(out, &outcome, self.app.verifier.revision());
-        Ok(())
+        wire::put_response(out, &outcome, verifier.revision());
+        Ok(true)
     }
+}
+
+/// Whether an unknown key may be looked at once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    First,
+    /// Everything that was committed before the question is known.
+    Last,
 }
 
 /// The asking end of a stream.
 struct Asker {
     checks: Checks,
     caller: Caller,
-    /// The revision at which the caller's own credential was last judged.
-    judged: AtomicU64,
 }
 
 impl Asker {
-    fn next(&self, question: &pb::StreamVerifyCredentialsRequest) -> Result<Bytes, Status> {
+    /// The answer, if need be after a second look.
+    async fn surely(&self, question: &pb::StreamVerifyCredentialsRequest) -> Result<Bytes, Status> {
+        if let Some(answer) = self.next(question, Look::First)? {
+            return Ok(answer);
+        }
+        self.checks.catch_up(&self.caller).await?;
+        Ok(self.next(question, Look::Last)?.unwrap_or_default())
+    }
+
+    /// The answer; `None` if a second look could find more.
+    fn next(
+        &self,
+        question: &pb::StreamVerifyCredentialsRequest,
+        look: Look,
+    ) -> Result<Option<Bytes>, Status> {
         let (checks, caller) = (&self.checks, &self.caller);
         let asked = question.request.as_ref().unwrap_or(&NOTHING);
-        let at = checks.app.clock.moment();
-        self.judge(at)?;
         let mut answer = BytesMut::with_capacity(wire::USUAL);
-        match checks.check(caller, asked, at, &mut answer) {
-            Ok(()) => {}
+        match checks.check(caller, asked, look, &mut answer) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
             // A faulty question gets its answer; the stream goes on.
             Err(Failure::Refused(refusal)) => {
                 wire::put_response(&mut answer, &Err(refusal), checks.app.verifier.revision());
@@ -167,22 +211,7 @@ impl Asker {
             prost::encoding::encode_varint(question.tag, &mut out);
         }
         wire::put_nested(&mut out, RESPONSE, &answer);
-        Ok(out.freeze())
-    }
-
-    /// Whether the caller's own credential still stands. Nothing but a change
-    /// or its expiry can end it, so it is looked at again only then.
-    fn judge(&self, at: Moment) -> Result<(), Status> {
-        let verifier = &self.checks.app.verifier;
-        let revision = verifier.revision().number();
-        let unchanged = self.judged.load(Ordering::Relaxed) == revision;
-        if unchanged && at.wall < self.caller.verified.expire {
-            return Ok(());
-        }
-        let still = verifier.still_good(&self.caller.terms(self.caller.verified.permissions), at);
-        still.map_err(|failure| told(&self.caller, failure))?;
-        self.judged.store(revision, Ordering::Relaxed);
-        Ok(())
+        Ok(Some(out.freeze()))
     }
 }
 

@@ -1,9 +1,9 @@
 //! What every answer carries in its headers.
 
-use super::status;
 use crate::app::Caller;
 use crate::domain::limits::Rate;
 use crate::domain::{Correlation, Refusal};
+use crate::protocol::status;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use std::time::Duration;

@@ -1,10 +1,16 @@
 //! The guard as a tower layer around a gRPC stack.
 
+use super::tether::Tether;
 use super::{Answer, Denied, Guard, METHODS, Need, Peer, Policy, status};
 use crate::app::Caller;
+use crate::domain::changes::Revision;
 use crate::domain::reading::Reading;
-use crate::domain::{Reason, Refusal};
+use crate::domain::{Failure, Fault, Reason, Refusal};
+use crate::protocol::gated::{Gated, GatedAnswer, Tie};
+use crate::protocol::leash::Alarm;
 use crate::telemetry::Metrics;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use prometheus::IntCounter;
@@ -41,7 +47,8 @@ pub struct Guarded<S> {
     guard: Arc<Guard>,
 }
 
-/// A service that hears who makes each call.
+/// A service that hears who makes each call. What it reads of a stream, and
+/// what it writes, passes for only as long as the caller's credential is good.
 pub trait Admits<B> {
     /// An answer under way.
     type Future: Future<Output = Result<Response<Body>, Infallible>>;
@@ -56,97 +63,203 @@ pub trait Admits<B> {
 
 impl<S, B> Service<Request<B>> for Guarded<S>
 where
-    S: Admits<B>,
+    S: Admits<Gated<B>> + Clone,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answering<S::Future>;
+    type Future = Answering<S, B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let guard = Arc::clone(&self.guard);
         let found = Policy::find(request.uri().path());
-        let counted = self.guard.calls.of(found.map(|(number, _)| number));
-        match self.guard.pass(&request, found.map(|(_, policy)| policy)) {
-            Ok((caller, answer)) => Answering {
-                counted,
-                state: State::Running { call: self.inner.call(request, caller), answer },
-            },
-            Err(denied) => Answering { counted, state: State::Denied { denied: Some(denied) } },
-        }
+        let number = found.map(|(number, _)| number);
+        let policy = found.map(|(_, policy)| policy);
+        let state = match guard.pass(&request, policy) {
+            Ok(passed) => begin(&mut self.inner, request, passed),
+            Err(failure) if guard.may_be_new(&failure, request.headers()) => {
+                let asking = Asking { service: self.inner.clone(), request, policy };
+                State::Asking { asking: Some(Box::new(asking)), catching: guard.catch_up().boxed() }
+            }
+            Err(failure) => denied(&guard, failure, &request),
+        };
+        Answering { guard, number, state }
     }
 }
 
+/// Hands a call on that was let pass.
+fn begin<S, B>(service: &mut S, request: Request<B>, passed: Passed) -> State<S, B>
+where
+    S: Admits<Gated<B>>,
+{
+    let Passed { caller, answer, tether } = passed;
+    let request = request.map(|body| match tether.leash() {
+        None => Gated::free(body),
+        Some(leash) => Gated::tied(body, Tie::new(leash, answer.correlation().clone())),
+    });
+    State::Running { call: service.call(request, caller), answer, tether }
+}
+
+fn denied<S, B>(guard: &Guard, failure: Failure, request: &Request<B>) -> State<S, B>
+where
+    S: Admits<Gated<B>>,
+{
+    let denied = guard.deny(failure, guard.correlation(request.headers()));
+    State::Denied { denied: Some(Box::new(denied)) }
+}
+
+/// A call with a key that is not known here, while it is made sure that it does
+/// not exist.
+struct Asking<S, B> {
+    service: S,
+    request: Request<B>,
+    policy: Option<&'static Policy>,
+}
+
+/// A call that may be answered.
+struct Passed {
+    caller: Option<Caller>,
+    answer: Answer,
+    tether: Tether,
+}
+
 impl Guard {
-    /// Admits a gRPC request: who makes it, and what the answer's headers are.
+    /// Admits a gRPC request: who makes it, what the answer's headers are, and
+    /// what it goes on by.
     fn pass<B>(
-        &self,
+        self: &Arc<Self>,
         request: &Request<B>,
         policy: Option<&'static Policy>,
-    ) -> Result<(Option<Caller>, Answer), Box<Denied>> {
+    ) -> Result<Passed, Failure> {
+        let headers = request.headers();
         let Some(policy) = policy else {
-            let refusal = Refusal::new(Reason::Unimplemented, "no such method");
-            return Err(Box::new(self.deny(refusal.into(), self.correlation(request.headers()))));
+            return Err(Refusal::new(Reason::Unimplemented, "no such method").into());
         };
+        let correlation = self.correlation(headers);
         if policy.need == Need::Nothing {
-            return Ok((None, Answer::anonymous(self.correlation(request.headers()))));
+            return Ok(Passed { caller: None, answer: Answer::anonymous(correlation), tether: Tether::Off });
         }
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        match self.admit(request.headers(), peer, policy) {
-            Ok(admitted) => Ok((Some(admitted.caller), admitted.answer)),
-            Err(denied) => Err(Box::new(denied)),
+        // Read before the judgement: a change in between is looked at once more.
+        let seen = self.verifier.revision();
+        let caller = self.judge(headers, peer, policy, &correlation)?;
+        self.metrics.accepted.inc();
+        let tether = self.tether(&caller, policy, seen)?;
+        Ok(Passed { answer: Answer::to(&caller), caller: Some(caller), tether })
+    }
+
+    /// How a call that was admitted is watched.
+    fn tether(self: &Arc<Self>, caller: &Caller, policy: &Policy, seen: Revision) -> Result<Tether, Failure> {
+        if !policy.is_cut() {
+            return Ok(Tether::Off);
+        }
+        let terms = caller.terms(policy.stands_on(caller.verified.permissions));
+        if !policy.streams {
+            return Ok(Tether::Quick { terms, seen });
+        }
+        match self.tie(terms)? {
+            Some(leash) => Ok(Tether::Stream(Arc::new(leash), Alarm::default())),
+            None => Err(Fault::new("too many streams are open").into()),
         }
     }
 }
 
 pin_project! {
     /// An answer under way.
-    pub struct Answering<F> {
-        counted: Codes,
+    pub struct Answering<S, B>
+    where
+        S: Admits<Gated<B>>,
+    {
+        guard: Arc<Guard>,
+        // The method's place among all; none for an unknown one.
+        number: Option<usize>,
         #[pin]
-        state: State<F>,
+        state: State<S, B>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F> {
-        Running { #[pin] call: F, answer: Answer },
+    enum State<S, B>
+    where
+        S: Admits<Gated<B>>,
+    {
+        Running { #[pin] call: S::Future, answer: Answer, tether: Tether },
+        Asking { asking: Option<Box<Asking<S, B>>>, catching: BoxFuture<'static, Result<(), Fault>> },
         Denied { denied: Option<Box<Denied>> },
     }
 }
 
-impl<F> Future for Answering<F>
+impl<S, B> Future for Answering<S, B>
 where
-    F: Future<Output = Result<Response<Body>, Infallible>>,
+    S: Admits<Gated<B>>,
 {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match this.state.project() {
-            StateProjection::Running { call, answer } => {
-                let mut response = ready!(call.poll(cx))?;
-                if let Some(refusal) = made_by_the_transport(response.headers()) {
-                    response = status::status(&refusal).into_http();
+        let mut this = self.project();
+        loop {
+            let response = match this.state.as_mut().project() {
+                StateProjection::Running { call, answer, tether } => {
+                    let ended = match call.poll(cx)? {
+                        Poll::Ready(response) => tether.release(this.guard).map(|()| response),
+                        Poll::Pending => Err(ready!(tether.poll_end(this.guard, cx))),
+                    };
+                    match ended {
+                        Ok(response) => finish(response, answer, tether),
+                        Err(failure) => {
+                            let denied = this.guard.deny(failure, answer.correlation().clone());
+                            refused(&Denied { answer: answer.clone(), ..denied })
+                        }
+                    }
                 }
-                answer.write(response.headers_mut());
-                this.counted.count(response.headers());
-                Poll::Ready(Ok(response))
-            }
-            StateProjection::Denied { denied } => match denied.take() {
-                Some(denied) => {
-                    let mut response = denied.status().into_http();
-                    denied.write(response.headers_mut());
-                    this.counted.count(response.headers());
-                    Poll::Ready(Ok(response))
+                StateProjection::Asking { asking, catching } => {
+                    let caught = ready!(catching.as_mut().poll(cx));
+                    let Some(mut it) = asking.take() else { return Poll::Pending };
+                    let passed = match caught {
+                        Ok(()) => this.guard.pass(&it.request, it.policy),
+                        Err(fault) => Err(fault.into()),
+                    };
+                    let next = match passed {
+                        Ok(passed) => begin(&mut it.service, it.request, passed),
+                        Err(failure) => denied(this.guard, failure, &it.request),
+                    };
+                    this.state.set(next);
+                    continue;
                 }
-                None => Poll::Pending,
-            },
+                StateProjection::Denied { denied } => match denied.take() {
+                    Some(denied) => refused(&denied),
+                    None => return Poll::Pending,
+                },
+            };
+            this.guard.calls.of(*this.number).count(response.headers());
+            return Poll::Ready(Ok(response));
         }
     }
+}
+
+/// The answer as it leaves.
+fn finish(mut response: Response<Body>, answer: &Answer, tether: &Tether) -> Response<Body> {
+    if let Some(refusal) = made_by_the_transport(response.headers()) {
+        response = super::status(&refusal).into_http();
+    }
+    answer.write(response.headers_mut());
+    match tether.leash() {
+        None => response,
+        Some(leash) => {
+            let tie = Tie::new(leash, answer.correlation().clone());
+            response.map(|body| Body::new(GatedAnswer::tied(body, tie)))
+        }
+    }
+}
+
+fn refused(denied: &Denied) -> Response<Body> {
+    let mut response = denied.status().into_http();
+    denied.write(response.headers_mut());
+    response
 }
 
 /// Counters of every method's answers, made once, so that counting takes no lock.
@@ -156,8 +269,7 @@ pub struct Calls {
 }
 
 /// Counters of one method's answers, by gRPC status.
-#[derive(Clone)]
-struct Codes(Arc<[IntCounter]>);
+struct Codes(Box<[IntCounter]>);
 
 impl Calls {
     /// Counters of every method that has a policy.
@@ -172,8 +284,8 @@ impl Calls {
         }
     }
 
-    fn of(&self, number: Option<usize>) -> Codes {
-        number.and_then(|number| self.methods.get(number)).unwrap_or(&self.unknown).clone()
+    fn of(&self, number: Option<usize>) -> &Codes {
+        number.and_then(|number| self.methods.get(number)).unwrap_or(&self.unknown)
     }
 }
 

@@ -13,20 +13,22 @@ mod layer;
 mod peer;
 mod policy;
 mod status;
+mod tether;
 
+pub use crate::protocol::{ERROR_DOMAIN, explain, status};
 pub use answer::{Answer, Denied};
 pub use interceptor::{caller, interceptor};
 pub use layer::{Admits, GuardLayer, Guarded};
 pub use peer::{Options, Peer};
 pub use policy::{Charge, METHODS, Need, Policy};
-pub use status::{ERROR_DOMAIN, explain, status};
 
 use crate::app::{Caller, Demand, Verifier};
 use crate::domain::correlation::Correlations;
 use crate::domain::keys::KeyKind;
-use crate::domain::{Clock, Correlation, Entropy, Failure, Permission, Reason, Refusal};
+use crate::domain::{Clock, Correlation, Entropy, Failure, Fault, Permission, Reason, Refusal};
 use crate::telemetry::Metrics;
 use http::HeaderMap;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -84,6 +86,20 @@ impl Guard {
             }
             Err(failure) => Err(self.deny(failure, correlation)),
         }
+    }
+
+    /// Whether a call that was refused for its credential is worth a second
+    /// look: a key that was made elsewhere a moment ago is not known here yet.
+    pub fn may_be_new(&self, failure: &Failure, headers: &HeaderMap) -> bool {
+        let Failure::Refused(refusal) = failure else { return false };
+        let found = credential::find(headers, &self.verifier);
+        refusal.reason == Reason::InvalidApiKey && found.is_ok_and(|text| self.verifier.may_be_new(text))
+    }
+
+    /// Waits until everything that was committed before the call is known here.
+    pub fn catch_up(&self) -> impl Future<Output = Result<(), Fault>> + Send + 'static {
+        let verifier = Arc::clone(&self.verifier);
+        async move { verifier.catch_up().await }
     }
 
     /// The call's correlation id: the caller's if it is well-formed, else a new one.

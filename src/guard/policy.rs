@@ -1,7 +1,7 @@
 //! What each method asks of its caller. A method without a row is not served.
 
 use crate::domain::audit::Action;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Permission, Permissions};
 
 /// What a method asks of its caller's credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,12 @@ pub struct Policy {
     pub charge: Charge,
     /// What the audit log says of it, if it changes something.
     pub audit: Option<Action>,
+    /// Permissions that its handler may look at besides the one that is needed:
+    /// a call of a caller who had one goes on for only as long as they have it.
+    /// Where a row does not say, all.
+    pub uses: Permissions,
+    /// Whether either end may send several messages.
+    pub streams: bool,
 }
 
 impl Policy {
@@ -68,6 +74,29 @@ impl Policy {
         Self::find(path).map(|(_, policy)| policy)
     }
 
+    /// Of what the caller may do, all that this call stands on.
+    pub fn stands_on(&self, held: Permissions) -> Permissions {
+        let needed = self.need.permission().map_or(Permissions::NONE, |needed| Permissions::of(&[needed]));
+        needed.or(self.uses.and(held))
+    }
+
+    /// Whether a call is ended when its credential is. One that changes
+    /// something runs to its end: it reads the credential again inside its
+    /// transaction, and a write that was cut off would leave its caller unsure.
+    pub fn is_cut(&self) -> bool {
+        self.need != Need::Nothing && self.audit.is_none()
+    }
+
+    /// The same with a handler that looks at no other permissions than these.
+    const fn uses(self, permissions: &[Permission]) -> Self {
+        Self { uses: Permissions::of(permissions), ..self }
+    }
+
+    /// The same with several messages.
+    const fn streams(self) -> Self {
+        Self { streams: true, ..self }
+    }
+
     /// Whether `x-tenant-id` is looked at; on ingest it never is (R6).
     pub fn honours_tenant_header(&self) -> bool {
         self.need != Need::Permission(Permission::INGEST_WRITE)
@@ -75,48 +104,57 @@ impl Policy {
 }
 
 macro_rules! policies {
-    ($($path:literal: $need:expr, $charge:ident $(, $audit:ident)?;)*) => {
+    ($($path:literal: $need:expr, $charge:ident $(, $audit:ident)? $(=> $($more:ident($($arg:expr),*)),+)?;)*) => {
         /// Every method that is served.
-        pub const METHODS: &[Policy] = &[$(policies!(@row $path, $need, $charge $(, $audit)?)),*];
+        pub const METHODS: &[Policy] =
+            &[$(policies!(@row $path, $need, $charge $(, $audit)?)$($(.$more($($arg),*))+)?),*];
     };
-    (@row $path:literal, $need:expr, $charge:ident) => {
-        Policy { method: $path, need: $need, charge: Charge::$charge, audit: None }
-    };
+    (@row $path:literal, $need:expr, $charge:ident) => { policies!(@full $path, $need, $charge, None) };
     (@row $path:literal, $need:expr, $charge:ident, $audit:ident) => {
-        Policy { method: $path, need: $need, charge: Charge::$charge, audit: Some(Action::$audit) }
+        policies!(@full $path, $need, $charge, Some(Action::$audit))
+    };
+    (@full $path:literal, $need:expr, $charge:ident, $audit:expr) => {
+        Policy {
+            method: $path,
+            need: $need,
+            charge: Charge::$charge,
+            audit: $audit,
+            uses: Permissions::ALL,
+            streams: false,
+        }
     };
 }
 
 policies! {
     "/doorward.v1.AuthnService/WhoAmI": Need::Credential, One;
-    "/doorward.v1.AuthnService/VerifyCredential": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing;
-    "/doorward.v1.AuthnService/BatchVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing;
-    "/doorward.v1.AuthnService/StreamVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing;
+    "/doorward.v1.AuthnService/VerifyCredential": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]);
+    "/doorward.v1.AuthnService/BatchVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]);
+    "/doorward.v1.AuthnService/StreamVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]), streams();
     "/doorward.v1.KeysService/CreateApiKey": Need::Credential, One, KeyCreated;
-    "/doorward.v1.KeysService/GetApiKey": Need::Permission(Permission::KEYS_READ), One;
-    "/doorward.v1.KeysService/ListApiKeys": Need::Permission(Permission::KEYS_READ), One;
+    "/doorward.v1.KeysService/GetApiKey": Need::Permission(Permission::KEYS_READ), One => uses(&[Permission::KEYS_MANAGE]);
+    "/doorward.v1.KeysService/ListApiKeys": Need::Permission(Permission::KEYS_READ), One => uses(&[Permission::KEYS_MANAGE]);
     "/doorward.v1.KeysService/UpdateApiKey": Need::Permission(Permission::KEYS_READ), One, KeyUpdated;
     "/doorward.v1.KeysService/RotateApiKey": Need::Permission(Permission::KEYS_READ), One, KeyRotated;
     "/doorward.v1.KeysService/RevokeApiKey": Need::Permission(Permission::KEYS_READ), Nothing, KeyRevoked;
     "/doorward.v1.KeysService/ImportApiKey": Need::Permission(Permission::KEYS_MANAGE), One, KeyImported;
     "/doorward.v1.TenancyService/CreateTenant": Need::Permission(Permission::PLATFORM_TENANTS), One, TenantCreated;
-    "/doorward.v1.TenancyService/GetTenant": Need::Credential, One;
-    "/doorward.v1.TenancyService/ListTenants": Need::Credential, One;
+    "/doorward.v1.TenancyService/GetTenant": Need::Credential, One => uses(&[Permission::TENANT_READ, Permission::PLATFORM_TENANTS]);
+    "/doorward.v1.TenancyService/ListTenants": Need::Credential, One => uses(&[Permission::TENANT_READ, Permission::PLATFORM_TENANTS]);
     "/doorward.v1.TenancyService/UpdateTenant": Need::Credential, One, TenantUpdated;
     "/doorward.v1.TenancyService/SuspendTenant": Need::Permission(Permission::PLATFORM_TENANTS), Nothing, TenantSuspended;
     "/doorward.v1.TenancyService/ResumeTenant": Need::Permission(Permission::PLATFORM_TENANTS), One, TenantResumed;
-    "/doorward.v1.TenancyService/ListMembers": Need::Permission(Permission::MEMBERS_READ), One;
-    "/doorward.v1.TenancyService/ListRoles": Need::Permission(Permission::MEMBERS_READ), One;
-    "/doorward.v1.TenancyService/ListPermissions": Need::Credential, One;
+    "/doorward.v1.TenancyService/ListMembers": Need::Permission(Permission::MEMBERS_READ), One => uses(&[]);
+    "/doorward.v1.TenancyService/ListRoles": Need::Permission(Permission::MEMBERS_READ), One => uses(&[]);
+    "/doorward.v1.TenancyService/ListPermissions": Need::Credential, One => uses(&[]);
     "/doorward.v1.TenancyService/SetIpAllowlist": Need::Permission(Permission::TENANT_UPDATE), One, AllowlistSet;
-    "/opentelemetry.proto.collector.trace.v1.TraceService/Export": Need::Permission(Permission::INGEST_WRITE), One;
-    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": Need::Permission(Permission::INGEST_WRITE), One;
-    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Need::Permission(Permission::INGEST_WRITE), One;
+    "/opentelemetry.proto.collector.trace.v1.TraceService/Export": Need::Permission(Permission::INGEST_WRITE), One => uses(&[]);
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": Need::Permission(Permission::INGEST_WRITE), One => uses(&[]);
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Need::Permission(Permission::INGEST_WRITE), One => uses(&[]);
     "/grpc.health.v1.Health/Check": Need::Nothing, Nothing;
     "/grpc.health.v1.Health/List": Need::Nothing, Nothing;
-    "/grpc.health.v1.Health/Watch": Need::Nothing, Nothing;
-    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Need::Nothing, Nothing;
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Need::Nothing, Nothing;
+    "/grpc.health.v1.Health/Watch": Need::Nothing, Nothing => streams();
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Need::Nothing, Nothing => streams();
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Need::Nothing, Nothing => streams();
 }
 
 #[cfg(test)]

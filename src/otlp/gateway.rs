@@ -1,11 +1,15 @@
 //! What happens to an export, whichever surface it came by.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either, select};
 use http::HeaderMap;
 
 use super::credentials::normalise;
@@ -15,9 +19,11 @@ use super::response::Export;
 use super::sink::Lines;
 use super::splice::{Malformed, Policy, Spliced, splice};
 use super::{Options, Signal};
-use crate::app::Caller;
+use crate::app::{Caller, Terms};
 use crate::domain::{Correlation, Failure, Fault, Reason, Refusal};
 use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
+use crate::protocol::Side;
+use crate::protocol::leash::{Leash, Warden};
 use crate::telemetry::Metrics;
 
 /// Bodies above this many bytes are decompressed and spliced on a thread that may block.
@@ -40,6 +46,23 @@ pub trait Gate: Send + Sync {
         peer: Option<SocketAddr>,
         method: &Method,
     ) -> Result<Admitted, Denied>;
+
+    /// What to wait for before a sender who was refused is asked to go: their
+    /// key may have been made elsewhere a moment ago. `None`: nothing.
+    fn catch_up(&self, denied: &Denied, headers: &HeaderMap)
+    -> Option<BoxFuture<'static, Result<(), Fault>>>;
+
+    /// Whether a sender who was let in still would be.
+    ///
+    /// # Errors
+    /// They would not, or it cannot be known now.
+    fn still_good(&self, terms: &Terms) -> Result<(), Failure>;
+
+    /// Ties a request that waits to its credential; `None` if too many wait.
+    ///
+    /// # Errors
+    /// As [`Gate::still_good`].
+    fn tie(self: Arc<Self>, terms: Terms) -> Result<Option<Leash>, Failure>;
 
     /// The request's correlation id.
     fn correlation(&self, headers: &HeaderMap) -> Correlation;
@@ -64,6 +87,8 @@ pub struct Gateway {
 #[derive(Debug)]
 pub struct Sender {
     caller: Caller,
+    /// What has to stay true until the data is handed over.
+    terms: Terms,
     /// What goes into the answer's headers.
     pub answer: Answer,
     note: Option<&'static str>,
@@ -115,7 +140,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The refusal, ready to be written.
-    pub fn admit(
+    pub async fn admit(
         &self,
         signal: Signal,
         headers: &HeaderMap,
@@ -126,8 +151,16 @@ impl Gateway {
             return Err(refused(Fault::new("ingest has no row in the guard's policy").into()));
         };
         let normal = normalise(headers).map_err(|refusal| refused(refusal.into()))?;
-        match self.gate.admit(&normal.headers, peer, method) {
+        let mut admitted = self.gate.admit(&normal.headers, peer, method);
+        if let Err(denied) = &admitted
+            && let Some(catching) = self.gate.catch_up(denied, &normal.headers)
+        {
+            catching.await.map_err(|fault| refused(fault.into()))?;
+            admitted = self.gate.admit(&normal.headers, peer, method);
+        }
+        match admitted {
             Ok(Admitted { caller, answer }) => Ok(Sender {
+                terms: caller.terms(method.stands_on(caller.verified.permissions)),
                 caller,
                 answer,
                 note: normal.note,
@@ -139,6 +172,27 @@ impl Gateway {
                 self.soften(&mut denied.refusal, is_patient(headers));
                 Err(Box::new(denied))
             }
+        }
+    }
+
+    /// Waits for a sender's body for as long as their credential is good.
+    ///
+    /// # Errors
+    /// What `body` says, or why the credential ended meanwhile.
+    pub async fn receive<T, E: From<Failure>>(
+        &self,
+        sender: &Sender,
+        body: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut body = pin!(body);
+        // What is here already is judged right before it is handed over.
+        if let Some(arrived) = body.as_mut().now_or_never() {
+            return arrived;
+        }
+        let Some(leash) = Arc::clone(&self.gate).tie(sender.terms)? else { return body.await };
+        match select(body, pin!(leash.end_of(Side::Request))).await {
+            Either::Left((arrived, _)) => arrived,
+            Either::Right((ended, _)) => Err(ended.into()),
         }
     }
 
@@ -180,6 +234,8 @@ impl Gateway {
         let (prepared, held) = self.prepare(sender, signal, packed, held).await?;
         let Spliced { body, items, stripped } = prepared;
         self.metrics.otlp_bytes.with_label_values(&[signal.name()]).inc_by(body.len() as u64);
+        // The body may have taken long to come.
+        self.gate.still_good(&sender.terms)?;
         let mut export = Export::default();
         if !body.is_empty() {
             let timeout =
@@ -269,6 +325,23 @@ impl Gate for Guard {
         method: &Method,
     ) -> Result<Admitted, Denied> {
         Self::admit(self, headers, peer, method)
+    }
+
+    fn catch_up(
+        &self,
+        denied: &Denied,
+        headers: &HeaderMap,
+    ) -> Option<BoxFuture<'static, Result<(), Fault>>> {
+        let failure = Failure::from(denied.refusal.clone());
+        self.may_be_new(&failure, headers).then(|| Self::catch_up(self).boxed())
+    }
+
+    fn still_good(&self, terms: &Terms) -> Result<(), Failure> {
+        Warden::still_good(self, terms, self.moment())
+    }
+
+    fn tie(self: Arc<Self>, terms: Terms) -> Result<Option<Leash>, Failure> {
+        Self::tie(&self, terms)
     }
 
     fn correlation(&self, headers: &HeaderMap) -> Correlation {

@@ -99,17 +99,15 @@ where
     B::Error: Display,
 {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let sender = gateway.admit(signal, request.headers(), peer)?;
-    let parcel = match receive(gateway, signal, request).await {
-        Ok(parcel) => parcel,
-        Err(refusal) => return Err(gateway.deny_sender(signal, Failure::Refused(refusal), &sender)),
-    };
+    let sender = gateway.admit(signal, request.headers(), peer).await?;
+    let received = gateway.receive(&sender, receive(gateway, signal, request)).await;
+    let parcel = received.map_err(|failure| gateway.deny_sender(signal, failure, &sender))?;
     let message = gateway.take(&sender, parcel).await?;
     Ok(accepted(&message, &sender))
 }
 
 /// Reads the one message of a request.
-async fn receive<B>(gateway: &Gateway, signal: Signal, request: Request<B>) -> Result<Parcel, Refusal>
+async fn receive<B>(gateway: &Gateway, signal: Signal, request: Request<B>) -> Result<Parcel, Failure>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Display,
@@ -123,13 +121,12 @@ where
     let bytes = budget.read(body, &mut held, check).await?;
     let frame = Frame::read(&bytes, budget)?.and_then(|frame| frame.whole(&bytes));
     let Some((compressed, message)) = frame else {
-        return Err(Refusal::new(Reason::InvalidArgument, "the request holds no whole message"));
+        let message = "the request holds no whole message";
+        return Err(Refusal::new(Reason::InvalidArgument, message).into());
     };
     if compressed && !gzip {
-        return Err(Refusal::new(
-            Reason::Internal,
-            "a message is compressed, but grpc-encoding does not say how",
-        ));
+        let message = "a message is compressed, but grpc-encoding does not say how";
+        return Err(Refusal::new(Reason::Internal, message).into());
     }
     Ok(Parcel { signal, packed: Packed { bytes: message, gzip: compressed }, held, deadline })
 }

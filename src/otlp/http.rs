@@ -70,6 +70,19 @@ struct No {
     unread: bool,
 }
 
+/// Why a body is not read to its end.
+struct Unread {
+    failure: Failure,
+    /// See [`No::status`].
+    status: Option<StatusCode>,
+}
+
+impl<F: Into<Failure>> From<F> for Unread {
+    fn from(failure: F) -> Self {
+        Self { failure: failure.into(), status: None }
+    }
+}
+
 async fn answer<B>(gateway: &Gateway, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
@@ -94,10 +107,11 @@ where
         unread: true,
     })?;
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let sender = gateway.admit(signal, request.headers(), peer).map_err(No::unread)?;
-    let parcel = receive(gateway, signal, request).await.map_err(|(status, refusal)| No {
+    let sender = gateway.admit(signal, request.headers(), peer).await.map_err(No::unread)?;
+    let received = gateway.receive(&sender, receive(gateway, signal, request)).await;
+    let parcel = received.map_err(|Unread { status, failure }| No {
         status,
-        ..No::unread(gateway.deny_sender(signal, Failure::Refused(refusal), &sender))
+        ..No::unread(gateway.deny_sender(signal, failure, &sender))
     })?;
     let taken = gateway.take(&sender, parcel).await;
     let message = taken.map_err(|denied| No { denied, status: None, unread: false })?;
@@ -121,18 +135,16 @@ fn route<B>(request: &Request<B>) -> Result<Signal, (StatusCode, Refusal)> {
 }
 
 /// Reads the body of a request.
-async fn receive<B>(
-    gateway: &Gateway,
-    signal: Signal,
-    request: Request<B>,
-) -> Result<Parcel, (Option<StatusCode>, Refusal)>
+async fn receive<B>(gateway: &Gateway, signal: Signal, request: Request<B>) -> Result<Parcel, Unread>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Display,
 {
     let (parts, body) = request.into_parts();
-    let unsupported =
-        |message| (Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), Refusal::new(Reason::Unimplemented, message));
+    let unsupported = |message| Unread {
+        failure: Refusal::new(Reason::Unimplemented, message).into(),
+        status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    };
     if !status::is_protobuf(&parts.headers) {
         return Err(unsupported("the content type must be application/x-protobuf"));
     }
@@ -140,14 +152,11 @@ where
         return Err(unsupported("the content encoding must be gzip or identity"));
     };
     let budget = gateway.budget();
-    let read = async {
-        let mut held = budget.begin(announced(&parts.headers))?;
-        let check =
-            |so_far: &[u8]| if so_far.len() > budget.max_body() { Err(budget.too_large()) } else { Ok(()) };
-        let bytes = budget.read(body, &mut held, check).await?;
-        Ok(Parcel { signal, packed: Packed { bytes, gzip }, held, deadline: None })
-    };
-    read.await.map_err(|refusal| (None, refusal))
+    let mut held = budget.begin(announced(&parts.headers))?;
+    let check =
+        |so_far: &[u8]| if so_far.len() > budget.max_body() { Err(budget.too_large()) } else { Ok(()) };
+    let bytes = budget.read(body, &mut held, check).await?;
+    Ok(Parcel { signal, packed: Packed { bytes, gzip }, held, deadline: None })
 }
 
 impl No {

@@ -1,5 +1,6 @@
 //! What the tests of both surfaces share: a gate that knows two keys, a back end, a server on loopback.
 
+use futures_util::future::BoxFuture;
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ use super::gateway::{Gate, Gateway};
 use super::grpc::Answering;
 use super::options::Options;
 use super::sink::Lines;
-use crate::app::{Caller, Verified};
+use crate::app::{Caller, Terms, Verified};
 use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::members::Role;
@@ -41,6 +42,7 @@ use crate::domain::{
     Correlation, Digest, Failure, Fault, KeyId, Permission, Permissions, Refusal, TenantId, Timestamp,
 };
 use crate::guard::{Admitted, Answer, Denied, Policy as Method};
+use crate::protocol::leash::Leash;
 use crate::telemetry::Metrics;
 
 /// A key that is let in.
@@ -52,6 +54,10 @@ pub const UNKNOWN: &str = "Bearer unknown";
 pub struct TestGate;
 
 impl Gate for TestGate {
+    fn catch_up(&self, _: &Denied, _: &HeaderMap) -> Option<BoxFuture<'static, Result<(), Fault>>> {
+        None
+    }
+
     fn admit(
         &self,
         headers: &HeaderMap,
@@ -70,6 +76,14 @@ impl Gate for TestGate {
             None => Refusal::credentials_missing().into(),
         };
         Err(self.deny(failure, self.correlation(headers)))
+    }
+
+    fn still_good(&self, _terms: &Terms) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn tie(self: Arc<Self>, _terms: Terms) -> Result<Option<Leash>, Failure> {
+        Ok(None)
     }
 
     fn correlation(&self, headers: &HeaderMap) -> Correlation {

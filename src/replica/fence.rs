@@ -5,6 +5,7 @@ use crate::domain::changes::Revision;
 use crate::domain::lease::{Fence, Member, Verdict};
 use crate::domain::sabotage::{self, Protection};
 use crate::store::Enlisted;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The shortest and the longest pause between looks at the members.
@@ -43,13 +44,19 @@ impl Replica {
     ) -> Result<Settled, Spreading> {
         let fence = Fence::new(self.shared.leased.terms(), revision, committed);
         let mut pause = PAUSES.0;
+        // As last read; what was read after the commit stays true enough to be told.
+        let mut members = None;
         loop {
-            let members = self.members_until(fence.until().min(deadline.unwrap_or(u64::MAX))).await;
+            let read = self.members_until(fence.until().min(deadline.unwrap_or(u64::MAX))).await;
+            let is_new = read.is_some();
+            members = read.or(members);
             let now = self.clock.moment().monotonic;
-            let verdict = match &members {
-                Some(members) => fence.verdict(members.iter().map(|row| self.member(row)), now),
-                None if now >= fence.until() => Verdict::Returned { acknowledged: 0, expired: 0 },
-                None => Verdict::Waiting { until: fence.until() },
+            let known = members.as_deref().unwrap_or_default();
+            let verdict = match fence.verdict(known.iter().map(|row| self.member(row)), now) {
+                Verdict::Returned { .. } if !is_new && now < fence.until() => {
+                    Verdict::Waiting { until: fence.until() }
+                }
+                judged @ (Verdict::Returned { .. } | Verdict::Waiting { .. }) => judged,
             };
             let done = match verdict {
                 Verdict::Returned { acknowledged, expired } => Some((acknowledged, expired)),
@@ -75,7 +82,7 @@ impl Replica {
     }
 
     /// The members as of after the call, unless that takes until `until`.
-    async fn members_until(&self, until: u64) -> Option<std::sync::Arc<[Enlisted]>> {
+    async fn members_until(&self, until: u64) -> Option<Arc<[Enlisted]>> {
         let now = self.clock.moment().monotonic;
         let most = Duration::from_micros(until.saturating_sub(now));
         match tokio::time::timeout(most, self.members.after_now()).await {

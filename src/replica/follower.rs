@@ -129,7 +129,7 @@ impl<D: Database> Follower<D> {
 
     async fn hear(&mut self, news: News) -> Result<(), Error> {
         match news {
-            News::Renewed { sent, renewal } => self.renewed(sent, renewal).await?,
+            News::Renewed { sent, known, renewal } => self.renewed(sent, known, renewal).await?,
             News::ShutOut => self.shared.leased.lost(),
             News::Enlisted(id) => {
                 (self.id, self.told) = (id, Revision::default());
@@ -139,7 +139,7 @@ impl<D: Database> Follower<D> {
         Ok(())
     }
 
-    async fn renewed(&mut self, sent: u64, renewal: Renewal) -> Result<(), Error> {
+    async fn renewed(&mut self, sent: u64, known: Revision, renewal: Renewal) -> Result<(), Error> {
         let applied = self.shared.view.applied();
         if renewal.era != self.era {
             tracing::warn!("a new era has begun; everything is loaded anew");
@@ -151,12 +151,12 @@ impl<D: Database> Follower<D> {
         let mut need = renewal.head;
         if sabotage::is_off(Protection::CommitOrder) {
             need = Revision::default();
-        } else if need < applied {
+        } else if need < known {
             self.shared.leased.lost();
             if !std::mem::replace(&mut self.went_back, true) {
                 tracing::error!(
                     head = need.number(),
-                    applied = applied.number(),
+                    applied = known.number(),
                     "the database has gone back to an earlier state; nothing is answered until `doorward new-era` is run"
                 );
             }

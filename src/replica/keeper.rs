@@ -1,8 +1,10 @@
 //! Keeps the lease: renews it again and again, and enlists anew when shut out.
 
 use super::database::{Database, Renews};
+use crate::domain::changes::Revision;
 use crate::domain::{Clock, Entropy};
 use crate::store::{Renewal, ReplicaId};
+use crate::view::View;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -16,6 +18,8 @@ pub enum News {
     Renewed {
         /// The moment before it was sent.
         sent: u64,
+        /// What was applied here before it was sent.
+        known: Revision,
         /// What came back.
         renewal: Renewal,
     },
@@ -33,6 +37,7 @@ pub struct Keeping<D: Database> {
     pub entropy: Arc<dyn Entropy>,
     pub lease: Duration,
     pub id: ReplicaId,
+    pub view: Arc<View>,
     pub news: mpsc::Sender<News>,
 }
 
@@ -41,6 +46,7 @@ impl<D: Database> Keeping<D> {
     pub async fn run(mut self) {
         let mut failures = 0_u32;
         loop {
+            let known = self.view.applied();
             let sent = self.clock.moment().monotonic;
             let (news, pause) = match self.keeper.renew(self.id, self.lease).await {
                 Ok(Some(renewal)) => {
@@ -48,7 +54,7 @@ impl<D: Database> Keeping<D> {
                         tracing::info!(failures, "the lease can be renewed again");
                     }
                     failures = 0;
-                    (Some(News::Renewed { sent, renewal }), self.lease / 4)
+                    (Some(News::Renewed { sent, known, renewal }), self.lease / 4)
                 }
                 Ok(None) => {
                     tracing::warn!("this replica was shut out for its silence; it comes back as a new one");

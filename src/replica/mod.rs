@@ -22,6 +22,8 @@ mod follower;
 mod keeper;
 mod lease;
 mod membership;
+#[cfg(test)]
+mod simulation;
 mod watchers;
 
 pub use database::{Database, Log, Renews};
@@ -160,6 +162,7 @@ impl Replica {
             entropy,
             lease,
             id,
+            view: Arc::clone(&view),
             news: sender,
         };
         let follower = follower::Follower {

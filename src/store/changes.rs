@@ -6,6 +6,7 @@ use super::schema::{change_head, changes};
 use super::{Conn, Pg, Result};
 use crate::domain::Timestamp;
 use crate::domain::changes::Change;
+use crate::domain::sabotage::{self, Protection};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
@@ -51,10 +52,8 @@ async fn append_one_by_one(conn: &mut Conn, payloads: Vec<String>, time: Timesta
 /// The same in one round trip, for while it runs every other writer waits. The
 /// advisory lock makes them wait in line; the row's own lock alone does not.
 async fn append_at_once(conn: &mut Pg, payloads: &[String], time: Timestamp) -> QueryResult<i64> {
-    #[derive(QueryableByName)]
-    struct Head {
-        #[diesel(sql_type = BigInt)]
-        seq: i64,
+    if sabotage::is_off(Protection::CommitOrder) {
+        return append_out_of_order(conn, payloads, time).await;
     }
     let query = diesel::sql_query(
         "WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(7019267847)),
@@ -66,6 +65,27 @@ async fn append_at_once(conn: &mut Pg, payloads: &[String], time: Timestamp) -> 
     )
     .bind::<Array<Text>, _>(payloads)
     .bind::<BigInt, _>(time.micros());
+    Ok(diesel_async::RunQueryDsl::get_result::<Head>(query, conn).await?.seq)
+}
+
+#[derive(QueryableByName)]
+struct Head {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+}
+
+/// What a plain sequence would do: numbers are drawn before the commit, and
+/// commits overtake each other. Only a sabotaged build ever comes here.
+async fn append_out_of_order(conn: &mut Pg, payloads: &[String], time: Timestamp) -> QueryResult<i64> {
+    let sequence = diesel::sql_query("CREATE SEQUENCE IF NOT EXISTS sabotaged_changes START 1000000");
+    diesel_async::RunQueryDsl::execute(sequence, conn).await?;
+    let query = diesel::sql_query(
+        "WITH log AS (INSERT INTO changes (seq, payload, time)
+                      SELECT nextval('sabotaged_changes'), payload, $2 FROM unnest($1) AS new (payload)
+                      RETURNING seq)
+         SELECT max(seq) AS seq FROM log, (SELECT pg_sleep(random() * 0.02)) AS pause",
+    );
+    let query = query.bind::<Array<Text>, _>(payloads).bind::<BigInt, _>(time.micros());
     Ok(diesel_async::RunQueryDsl::get_result::<Head>(query, conn).await?.seq)
 }
 

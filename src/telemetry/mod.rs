@@ -33,6 +33,8 @@ pub struct Metrics {
     pub otlp_items: IntCounterVec,
     /// Attributes that named a tenant and were taken out, by signal.
     pub otlp_stripped: IntCounterVec,
+    /// Streams and waiting calls that ended because their credential did.
+    pub streams_cut: IntCounter,
     /// Open connections.
     pub connections: IntGauge,
 }
@@ -102,6 +104,10 @@ impl Metrics {
                 "doorward_otlp_stripped_total",
                 "Attributes taken out of requests because they named a tenant.",
                 &["signal"],
+            )?,
+            streams_cut: counter(
+                "doorward_streams_cut_total",
+                "Streams and waiting calls that ended because their credential did.",
             )?,
             connections: gauge("doorward_connections", "Open connections.")?,
             registry,

@@ -10,6 +10,7 @@
 //! [`View::applied`] has reached it.
 
 mod arena;
+mod cuts;
 mod entry;
 mod index;
 mod judge;
@@ -17,6 +18,7 @@ mod people;
 mod principals;
 mod writer;
 
+pub use cuts::{Held, MOST as MOST_HELD, Side};
 pub use entry::{Cell, Found};
 pub use judge::{Demand, Judge, Presented, Terms, Verified};
 pub use writer::{Kept, Writer};
@@ -27,6 +29,7 @@ use crate::domain::principal::{Home, Principal};
 use crate::domain::{Digest, KeyId, TenantId, Timestamp, UserId};
 use arc_swap::ArcSwap;
 use arena::Arena;
+use cuts::Cuts;
 use entry::{Confined, Entry};
 use index::Index;
 use principals::Slot;
@@ -42,6 +45,7 @@ pub struct View {
     members: ArcSwap<Index>,
     slugs: papaya::HashMap<String, TenantId>,
     tenants: papaya::HashMap<TenantId, Arc<Home>>,
+    cuts: Cuts,
     applied: AtomicU64,
     keys: AtomicU64,
 }
@@ -58,6 +62,7 @@ impl View {
             members: ArcSwap::from_pointee(Index::with_room_for(people)),
             slugs: papaya::HashMap::new(),
             tenants: papaya::HashMap::new(),
+            cuts: Cuts::new(),
             applied: AtomicU64::new(0),
             keys: AtomicU64::new(0),
         });
@@ -130,6 +135,11 @@ impl View {
     /// The last change that is in full effect.
     pub fn applied(&self) -> Revision {
         Revision::from_number(self.applied.load(Ordering::Acquire))
+    }
+
+    /// Streams and waiting calls that are registered.
+    pub fn registered(&self) -> usize {
+        self.cuts.len()
     }
 
     /// Keys that are held.

@@ -5,6 +5,7 @@ mod retain;
 pub use retain::Kept;
 
 use super::View;
+use super::cuts::Concerned;
 use super::index::{self, Index};
 use super::people::People;
 use super::principals::Holder;
@@ -42,15 +43,17 @@ impl Writer {
         }
     }
 
-    /// Applies one change. Applying it again changes nothing.
+    /// Applies one change, then cuts what it ends: what was registered and may
+    /// not go on. Gives how many were cut. Applying a change again changes nothing.
     pub fn apply(&mut self, change: Change) -> u32 {
+        let concerned = Concerned::by(&change);
         match change {
             Change::Tenant(tenant) => self.people.apply_tenant(tenant),
             Change::User(user) => self.people.apply_user(user),
             Change::Member(member) => self.people.apply_member(&member),
             Change::Key(key) => self.apply_key(&key),
         }
-        0
+        concerned.judge(&self.view)
     }
 
     /// Declares every change up to this one to be in full effect.

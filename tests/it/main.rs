@@ -12,6 +12,8 @@ mod calls;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cut;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod keys;
@@ -25,6 +27,8 @@ mod outage;
 mod python_client;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod replicas;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]

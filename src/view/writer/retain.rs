@@ -4,6 +4,8 @@ use super::Writer;
 use crate::domain::changes::Change;
 use crate::domain::members::MemberState;
 use crate::domain::{KeyId, TenantId, UserId};
+use crate::view::cuts;
+use crate::view::entry::Entry;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
@@ -27,10 +29,11 @@ impl Kept {
 }
 
 impl Writer {
-    /// Takes out every key and membership that is not among these.
-    pub fn retain(&mut self, kept: &Kept) {
+    /// Takes out every key and membership that is not among these, then cuts
+    /// what they had opened. Gives how many were cut.
+    pub fn retain(&mut self, kept: &Kept) -> u32 {
         for at in 0..self.next {
-            let found = self.view.entries.get(at).and_then(super::super::Entry::live);
+            let found = self.view.entries.get(at).and_then(Entry::live);
             let Some((_, id)) = found.filter(|(_, id)| !kept.keys.contains(id)) else { continue };
             if self.record_of(id) == Some(at) {
                 self.remove(at, id);
@@ -42,5 +45,6 @@ impl Writer {
                 self.people.apply_member(&MemberState { tenant, user, role: None });
             }
         }
+        cuts::judge_all(&self.view)
     }
 }

@@ -45,7 +45,8 @@ impl Metadata {
         self
     }
 
-    fn add_to(&self, metadata: &mut MetadataMap) {
+    /// Puts them into the metadata of a call that no [`Link`] makes.
+    pub fn add_to(&self, metadata: &mut MetadataMap) {
         for (name, value) in &self.0 {
             metadata.append(name.clone(), value.parse().unwrap());
         }
@@ -113,7 +114,7 @@ pub fn assert_told(status: &Status, code: Code, reason: &str) -> HashMap<String,
 
 /// Passes messages through as they are.
 #[derive(Clone, Copy)]
-struct Bytes;
+pub struct Bytes;
 
 impl Codec for Bytes {
     type Encode = Vec<u8>;

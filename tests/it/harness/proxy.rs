@@ -23,6 +23,8 @@ pub enum Mode {
     Hole,
     /// Holds everything back, and passes it on late.
     Hold,
+    /// Holds every second connection back, as when packets of some are lost.
+    HoldHalf,
     /// Passes requests, and holds their answers back.
     Mute,
     /// Passes everything this much later, each way.
@@ -37,8 +39,10 @@ enum Way {
 }
 
 impl Mode {
-    fn passes(self, way: Way) -> bool {
+    /// Whether it passes bytes that way on the connection of this number.
+    fn passes(self, way: Way, number: u64) -> bool {
         match self {
+            Self::HoldHalf => number.is_multiple_of(2),
             Self::Pass | Self::Slow(_) => true,
             Self::Mute => way == Way::There,
             Self::Cut | Self::Hole | Self::Hold => false,
@@ -65,9 +69,11 @@ impl Proxy {
         let mode = Arc::new(watch::Sender::new(Mode::Pass));
         let target = Arc::new(AtomicU16::new(target));
         let (modes, targets) = (mode.clone(), target.clone());
+        let mut number = 0;
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(serve(near, targets.clone(), modes.subscribe()));
+                number += 1;
+                tokio::spawn(serve(near, number, targets.clone(), modes.subscribe()));
             }
         });
         Self { port, target, mode }
@@ -89,16 +95,16 @@ impl Proxy {
     }
 }
 
-async fn serve(near: TcpStream, target: Arc<AtomicU16>, mut mode: watch::Receiver<Mode>) {
-    let first = mode.wait_for(|mode| *mode == Mode::Cut || mode.passes(Way::There)).await;
+async fn serve(near: TcpStream, number: u64, target: Arc<AtomicU16>, mut mode: watch::Receiver<Mode>) {
+    let first = mode.wait_for(|mode| *mode == Mode::Cut || mode.passes(Way::There, number)).await;
     if first.map_or(Mode::Cut, |mode| *mode) == Mode::Cut {
         return;
     }
     let Ok(far) = TcpStream::connect(("127.0.0.1", target.load(Ordering::SeqCst))).await else { return };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let ((from_near, to_near), (from_far, to_far)) = (near.into_split(), far.into_split());
-    let there = pump(from_near, to_far, mode.clone(), Way::There);
-    let back = pump(from_far, to_near, mode.clone(), Way::Back);
+    let there = pump(from_near, to_far, mode.clone(), (Way::There, number));
+    let back = pump(from_far, to_near, mode.clone(), (Way::Back, number));
     let mut passing = pin!(async { tokio::try_join!(there, back) });
     tokio::select! {
         _ = &mut passing => return,
@@ -113,7 +119,7 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut mode: watch::Receiver<Mode>,
-    way: Way,
+    (way, number): (Way, u64),
 ) -> io::Result<()> {
     let mut bytes = vec![0; CHUNK];
     loop {
@@ -122,7 +128,7 @@ async fn pump(
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        mode.wait_for(|mode| mode.passes(way)).await.map_err(io::Error::other)?;
+        mode.wait_for(|mode| mode.passes(way, number)).await.map_err(io::Error::other)?;
         if length == 0 {
             return to.shutdown().await;
         }
@@ -207,6 +213,14 @@ mod tests {
             proxy.set(Mode::Pass);
             assert_eq!(heard(&mut open).await, Some(true));
         }
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            open.push(TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap());
+            assert_eq!(echoes(open.last_mut().unwrap()).await, Some(true));
+        }
+        proxy.set(Mode::HoldHalf);
+        let passed = [echoes(&mut open[0]).await, echoes(&mut open[1]).await];
+        assert_eq!(passed.into_iter().flatten().count(), 1);
         proxy.set(Mode::Slow(Duration::from_millis(50)));
         let mut open = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
         let start = Instant::now();
