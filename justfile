@@ -20,6 +20,19 @@ test *ARGS:
 it *ARGS:
     cargo test --test it -- {{ARGS}}
 
+# Real replicas, a real PostgreSQL, real faults: `just faults --minutes 30`, `just faults --help`.
+faults *ARGS:
+    cargo test --test faults -- {{ARGS}}
+
+# The same with a protection switched off: it must find stale acceptances. NAME is one of
+# return-at-commit, no-lease, expiry-from-receive, sequence-tail.
+sabotage NAME *ARGS:
+    cargo test --features sabotage --test faults -- --sabotage {{NAME}} --expect-stale {{ARGS}}
+
+# Every order of events of the larger configurations of the protocol's model; takes minutes.
+model:
+    cargo test --release --no-default-features --test model -- --ignored --nocapture
+
 # Licences, banned crates and sources; needs `cargo-deny`.
 deny:
     cargo deny check bans licenses sources
