@@ -26,7 +26,6 @@ pub struct Follower<D: Database> {
     pub shared: Arc<Shared>,
     pub news: mpsc::Receiver<News>,
     pub id: ReplicaId,
-    pub era: String,
     /// What the database has been told of the promises made.
     pub told: Revision,
     /// When a promise that watchers hold back may be made.
@@ -141,11 +140,11 @@ impl<D: Database> Follower<D> {
 
     async fn renewed(&mut self, sent: u64, known: Revision, renewal: Renewal) -> Result<(), Error> {
         let applied = self.shared.view.applied();
-        if renewal.era != self.era {
+        if *renewal.era != **self.shared.era.borrow() {
             tracing::warn!("a new era has begun; everything is loaded anew");
             self.shared.leased.lost();
             self.reload().await?;
-            self.era = renewal.era;
+            self.shared.era.send_replace(renewal.era.into());
             return Ok(());
         }
         let mut need = renewal.head;

@@ -102,6 +102,7 @@ struct Shared {
     /// Never again does this replica, or a watcher of it, answer from before that.
     promised: watch::Sender<Revision>,
     id: watch::Sender<ReplicaId>,
+    era: watch::Sender<Arc<str>>,
     cuts: cuts::Cuts,
     feed: broadcast::Sender<Arc<Applied>>,
 }
@@ -141,19 +142,20 @@ impl Replica {
         let (view, mut writer) = View::with_room_for(room(keys), room(people));
         let revision = database.snapshot(|change| _ = writer.apply(change)).await?;
         writer.advance(revision);
+        let mut keeper = database.keeper();
+        let sent = clock.moment().monotonic;
+        let first = keeper.renew(id, lease).await?.ok_or_else(|| Error::Unavailable("shut out".into()))?;
         let shared = Arc::new(Shared {
             view: Arc::clone(&view),
             leased: lease::Leased::new(Terms::of(lease)),
             applied: watch::Sender::new(revision),
             promised: watch::Sender::new(revision),
             id: watch::Sender::new(id),
+            era: watch::Sender::new(first.era.as_str().into()),
             cuts: cuts::Cuts::default(),
             feed: broadcast::Sender::new(FEED),
         });
         let (sender, news) = mpsc::channel(4);
-        let mut keeper = database.keeper();
-        let sent = clock.moment().monotonic;
-        let first = keeper.renew(id, lease).await?.ok_or_else(|| Error::Unavailable("shut out".into()))?;
         shared.leased.renewed(sent, first.head, revision);
         let keeping = keeper::Keeping {
             database: database.clone(),
@@ -174,7 +176,6 @@ impl Replica {
             shared: Arc::clone(&shared),
             news,
             id,
-            era: first.era,
             told: Revision::default(),
             retry: None,
             went_back: false,
@@ -252,6 +253,11 @@ impl Replica {
     /// Hears of every change from now on, in order, once it is in effect here.
     pub fn feed(&self) -> broadcast::Receiver<Arc<Applied>> {
         self.shared.feed.subscribe()
+    }
+
+    /// The era of the change log: revisions of another one are of another history.
+    pub fn era(&self) -> Arc<str> {
+        Arc::clone(&self.shared.era.borrow())
     }
 
     /// Leaves: nothing is answered from here on, and who revokes something
