@@ -15,7 +15,8 @@ pub struct Api {
     pub danger_allow_plaintext: bool,
     /// Open connections at most, on each port.
     pub max_connections: u32,
-    /// Streams at once on one connection.
+    /// Streams at once on one connection. What stands on a credential and can
+    /// be cut with it is bounded over all connections too (`view::MOST_HELD`).
     pub max_streams: u32,
     /// Bytes of headers that a request may have.
     pub max_header_bytes: u32,

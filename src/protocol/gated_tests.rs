@@ -27,6 +27,11 @@ fn framed(message: &[u8]) -> Vec<u8> {
     [&[0], length.as_slice(), message].concat()
 }
 
+/// What must happen soon, so that a failure is no endless wait.
+async fn soon<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(5), event).await.expect("it goes on")
+}
+
 #[track_caller]
 fn assert_revoked(status: &tonic::Status) {
     assert_eq!(status.code(), tonic::Code::Unauthenticated);
@@ -59,7 +64,7 @@ async fn who_waits_for_a_message_hears_of_the_cut_at_once() {
     let house = House::new();
     let (_sender, body) = channel();
     let mut body = Gated::tied(body, tie(&house));
-    let (next, ()) = tokio::join!(body.frame(), async { house.revoke() });
+    let (next, ()) = tokio::join!(soon(body.frame()), async { house.revoke() });
     assert_revoked(next.unwrap().unwrap_err().downcast_ref().unwrap());
 }
 
@@ -71,7 +76,7 @@ async fn an_answer_is_ended_in_its_trailers_and_lets_go_of_its_handler() {
     let mut body = GatedAnswer::tied(body, tie(&house));
     sender.send(Ok(data(b"answer"))).unwrap();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "answer");
-    let (end, ()) = tokio::join!(body.frame(), async { house.revoke() });
+    let (end, ()) = tokio::join!(soon(body.frame()), async { house.revoke() });
     assert_revoked(&told(end.unwrap().unwrap()));
     assert!(sender.is_closed(), "the handler's stream lives on");
     assert!(body.frame().await.is_none() && body.is_end_stream());

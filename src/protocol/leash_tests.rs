@@ -10,13 +10,18 @@ fn reason(failure: &Failure) -> Reason {
     }
 }
 
+/// What must happen soon, so that a failure is no endless wait.
+async fn soon<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(5), event).await.expect("it goes on")
+}
+
 // R15
 #[tokio::test]
 async fn a_change_ends_what_it_concerns_and_is_counted_once() {
     let house = House::new();
     let leash = house.leash().unwrap();
     leash.pass().unwrap();
-    let ((), told) = tokio::join!(async { house.revoke() }, leash.end_of(Side::Answer));
+    let ((), told) = tokio::join!(async { house.revoke() }, soon(leash.end_of(Side::Answer)));
     assert_eq!(reason(&told), Reason::InvalidApiKey);
     assert_eq!(reason(&leash.pass().unwrap_err()), Reason::InvalidApiKey);
     assert_eq!(house.ended(), 1);
@@ -63,7 +68,7 @@ async fn an_expiry_is_noticed_when_it_comes_and_not_before() {
     }
     house.wall.store(START.plus(Duration::from_mins(1)).micros(), Ordering::Relaxed);
     assert_eq!(reason(&leash.pass().unwrap_err()), Reason::ApiKeyExpired);
-    assert_eq!(reason(&waiting.await.unwrap()), Reason::ApiKeyExpired);
+    assert_eq!(reason(&soon(waiting).await.unwrap()), Reason::ApiKeyExpired);
     assert_eq!(house.ended(), 1);
 }
 
@@ -83,5 +88,5 @@ async fn a_new_expiry_sets_the_alarm_anew() {
         assert!(!waiting.is_finished());
     }
     house.put(KeyState { expire: Some(START), ..key() });
-    assert_eq!(reason(&waiting.await.unwrap()), Reason::ApiKeyExpired);
+    assert_eq!(reason(&soon(waiting).await.unwrap()), Reason::ApiKeyExpired);
 }

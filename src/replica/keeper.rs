@@ -2,6 +2,7 @@
 
 use super::database::{Database, Renews};
 use crate::domain::changes::Revision;
+use crate::domain::sabotage::{self, Protection};
 use crate::domain::{Clock, Entropy};
 use crate::store::{Renewal, ReplicaId};
 use crate::view::View;
@@ -45,10 +46,13 @@ impl<D: Database> Keeping<D> {
     /// Renews until nobody listens.
     pub async fn run(mut self) {
         let mut failures = 0_u32;
+        // A reply that is later than a lease proves nothing, counted from its sending.
+        let limit =
+            if sabotage::is_off(Protection::ExpiryFromSending) { self.lease * 30 } else { self.lease };
         loop {
             let known = self.view.applied();
             let sent = self.clock.moment().monotonic;
-            let (news, pause) = match self.keeper.renew(self.id, self.lease).await {
+            let (news, pause) = match self.keeper.renew(self.id, limit).await {
                 Ok(Some(renewal)) => {
                     if failures > 0 {
                         tracing::info!(failures, "the lease can be renewed again");

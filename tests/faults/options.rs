@@ -64,6 +64,9 @@ pub struct Options {
     /// Taken and not needed: for other test programs.
     #[arg(long, hide = true)]
     nocapture: bool,
+    /// What `cargo test -- --skip WORD` leaves out.
+    #[arg(long, hide = true)]
+    skip: Vec<String>,
 }
 
 /// A list of faults.
@@ -86,7 +89,8 @@ pub enum Scenario {
 impl Options {
     /// Whether it is this program that was asked for.
     pub fn is_meant(&self) -> bool {
-        self.filter.as_ref().is_none_or(|word| "faults".contains(word.as_str()))
+        let named = |word: &String| "faults".contains(word.as_str());
+        self.filter.as_ref().is_none_or(named) && !self.skip.iter().any(named)
     }
 
     /// How long faults are injected.

@@ -104,7 +104,12 @@ async fn verdict(run: &Run, tables: Option<&judge::Tables>, path: PathBuf) -> Ex
     report.print_breaches();
     report.print();
     if tables.is_some() && passes(options, &breaches) {
-        println!("\nall promises kept");
+        let verdict = if options.expect_stale {
+            "stale acceptances found, as they should be"
+        } else {
+            "all promises kept"
+        };
+        println!("\n{verdict}");
         if options.history.is_none() {
             let _ = std::fs::remove_file(path);
         }
@@ -113,7 +118,8 @@ async fn verdict(run: &Run, tables: Option<&judge::Tables>, path: PathBuf) -> Ex
     for replica in &run.cluster.replicas {
         println!("\n--- the end of the log of replica {} ---\n{}", replica.index, replica.log_tail().await);
     }
-    println!("\nNOT KEPT: {} breaches; the history is in {}", breaches.len(), path.display());
+    let verdict = if options.expect_stale { "NOTHING STALE FOUND" } else { "NOT KEPT" };
+    println!("\n{verdict}: {} breaches; the history is in {}", breaches.len(), path.display());
     ExitCode::FAILURE
 }
 
