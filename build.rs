@@ -7,6 +7,7 @@ const FILES: &[&str] = &[
     "doorward/v1/keys.proto",
     "doorward/v1/principal.proto",
     "doorward/v1/tenancy.proto",
+    "doorward/v1/watch.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,7 +26,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".doorward.v1.VerifyCredentialRequest",
             ".doorward.v1.CreateApiKeyResponse",
             ".doorward.v1.RotateApiKeyResponse",
+            ".doorward.v1.WatchedKey",
+            ".doorward.v1.WatchedUser",
         ])
         .compile_fds(files)?;
+    example()
+}
+
+/// The service of `examples/embedded`, where the example is there.
+fn example() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = PathBuf::from("examples/embedded");
+    println!("cargo:rerun-if-changed={}", folder.display());
+    if !folder.exists() {
+        return Ok(());
+    }
+    let files = protox::compile(["ticker.proto"], [&folder])?;
+    tonic_prost_build::configure().compile_fds(files)?;
     Ok(())
 }

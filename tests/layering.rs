@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "domain",
             "secret",
             "view",
+            "client",
             "federation",
             "store",
             "replica",

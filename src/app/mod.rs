@@ -6,6 +6,7 @@ pub mod keys;
 pub mod tenants;
 mod uses;
 mod verify;
+pub mod watch;
 
 pub use crate::view::{Demand, Held, Terms, Verified};
 pub use caller::Caller;
@@ -20,6 +21,7 @@ use crate::store::{Store, Written};
 use crate::telemetry::Metrics;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How long a call waits for a revision to take effect here.
 pub const SETTLE: Duration = Duration::from_secs(2);
@@ -42,6 +44,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Ends the streams of watchers, which would never end by themselves.
+    pub watches: CancellationToken,
 }
 
 impl App {

@@ -118,6 +118,11 @@ impl Verifier {
         self.replica.is_fresh(at.monotonic)
     }
 
+    /// Requests a minute of keys whose tenant says nothing; 0 is no limit.
+    pub fn default_per_minute(&self) -> u32 {
+        self.default_per_minute
+    }
+
     /// The last change that answers take into account.
     pub fn revision(&self) -> crate::domain::changes::Revision {
         self.replica.view.applied()

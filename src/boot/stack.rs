@@ -62,7 +62,17 @@ pub async fn parts(
         Arc::clone(&metrics),
         &settings.proxies,
     );
-    let app = App { store, replica, verifier, forms, pepper, clock, entropy, metrics: Arc::clone(&metrics) };
+    let app = App {
+        store,
+        replica,
+        verifier,
+        forms,
+        pepper,
+        clock,
+        entropy,
+        metrics: Arc::clone(&metrics),
+        watches: <_>::default(),
+    };
     Ok(Parts { app: Arc::new(app), guard: Arc::new(guard), metrics, following })
 }
 

@@ -78,9 +78,27 @@ impl Client {
         Ok(Self { channel, attach, deadline: options.deadline })
     }
 
+    /// A client that connects when it is first used, for tests of what holds one.
+    #[cfg(test)]
+    pub(super) fn lazy(address: &Address) -> Self {
+        let options = Options::default();
+        let channel = endpoint(address, &options).unwrap().connect_lazy();
+        Self {
+            channel,
+            attach: Attach::new(None, None, options.deadline).unwrap(),
+            deadline: options.deadline,
+        }
+    }
+
     /// Checks of credentials.
     pub fn authn(&self) -> AuthnServiceClient<InterceptedService<Channel, Attach>> {
         AuthnServiceClient::with_interceptor(self.channel.clone(), self.attach.clone())
+    }
+
+    /// The same for streams, without a deadline.
+    pub fn watching(&self) -> AuthnServiceClient<InterceptedService<Channel, Attach>> {
+        let attach = self.attach.clone().without_deadline();
+        AuthnServiceClient::with_interceptor(self.channel.clone(), attach)
     }
 
     /// API keys.

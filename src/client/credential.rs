@@ -117,7 +117,7 @@ impl fmt::Debug for Presented {
 pub struct Attach {
     authorization: Option<MetadataValue<Ascii>>,
     tenant: Option<MetadataValue<Ascii>>,
-    deadline: Duration,
+    deadline: Option<Duration>,
 }
 
 impl Attach {
@@ -130,7 +130,13 @@ impl Attach {
         let authorization = credential.map(bearer).transpose()?;
         let tenant = tenant.map(MetadataValue::try_from).transpose();
         let tenant = tenant.map_err(|_unsaid: InvalidMetadataValue| CredentialError::Tenant)?;
-        Ok(Self { authorization, tenant, deadline })
+        Ok(Self { authorization, tenant, deadline: Some(deadline) })
+    }
+
+    /// The same for streams, which go on for as long as they can.
+    #[must_use]
+    pub fn without_deadline(self) -> Self {
+        Self { deadline: None, ..self }
     }
 }
 
@@ -142,7 +148,9 @@ impl Interceptor for Attach {
         if let Some(value) = &self.tenant {
             request.metadata_mut().insert("x-tenant-id", value.clone());
         }
-        request.set_timeout(self.deadline);
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline);
+        }
         Ok(request)
     }
 }

@@ -18,12 +18,15 @@
 //! ```
 
 mod address;
+mod clock;
 mod connect;
 mod credential;
+pub mod embedded;
 mod refusal;
 mod retry;
 
 pub use address::{Address, AddressError};
+pub use clock::SystemClock;
 pub use connect::{Client, ConnectError, Options};
 pub use credential::{Attach, CredentialError, KEY_FILE_VARIABLE, KEY_VARIABLE, Presented};
 pub use refusal::{FieldFault, REASON_DOMAIN, Refusal};

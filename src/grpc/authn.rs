@@ -1,7 +1,7 @@
 //! `doorward.v1.AuthnService`.
 
 use super::verify::Checks;
-use super::{open, reply, wire};
+use super::{open, reply, watch, wire};
 use crate::guard;
 use crate::pb::v1 as pb;
 use crate::pb::v1::authn_service_server::AuthnService;
@@ -66,6 +66,16 @@ impl AuthnService for Authn {
         let caller = guard::caller(&request)?.clone();
         let answers = self.checks.clone().stream(caller, request.into_inner());
         Ok(Response::new(Box::pin(answers.map(|answer| decoded(answer?)))))
+    }
+
+    type WatchRevocationsStream = watch::Answers;
+
+    async fn watch_revocations(
+        &self,
+        request: Request<Streaming<pb::WatchRevocationsRequest>>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        let caller = guard::caller(&request)?.clone();
+        Ok(Response::new(watch::watch(self.checks.app(), &caller, request.into_inner())))
     }
 }
 

@@ -8,6 +8,7 @@ mod shapes;
 mod tenancy;
 mod unary;
 mod verify;
+mod watch;
 mod wire;
 
 pub use authn::Authn;

@@ -7,23 +7,18 @@ use crate::domain::keys::{Environment, Key, KeyKind, KeyPatch, KeyStatus};
 use crate::domain::limits::Limit;
 use crate::domain::members::Role;
 use crate::domain::paging::{BadPage, Page};
-use crate::domain::reading::Reading;
 use crate::domain::refusal::Faults;
 use crate::domain::tenants::{Tenant, TenantPatch};
 use crate::domain::{Digest, Permission, Permissions, Refusal, Timestamp};
 use crate::pb::v1 as pb;
+pub use crate::protocol::states::from_environment;
+use crate::protocol::states::from_kind;
+pub use crate::protocol::times::from_time;
+use crate::protocol::times::{from_duration, to_duration};
 use std::collections::BTreeSet;
 
 /// Seconds after 1970 up to which a timestamp is a date (the year 9999).
 const LAST_SECOND: i64 = 253_402_300_799;
-
-pub fn from_time(time: Timestamp) -> prost_types::Timestamp {
-    let micros = time.micros();
-    prost_types::Timestamp {
-        seconds: micros.div_euclid(1_000_000),
-        nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or(0),
-    }
-}
 
 fn to_time(faults: &mut Faults, field: &'static str, time: prost_types::Timestamp) -> Option<Timestamp> {
     let sound = (0..=LAST_SECOND).contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
@@ -32,21 +27,6 @@ fn to_time(faults: &mut Faults, field: &'static str, time: prost_types::Timestam
         return None;
     }
     Some(Timestamp::from_micros(time.seconds * 1_000_000 + i64::from(time.nanos) / 1000))
-}
-
-/// Whole and positive, or nothing. The library's own conversion normalises
-/// first, which overflows for what a client can send.
-fn to_duration(duration: prost_types::Duration) -> Option<std::time::Duration> {
-    let seconds = u64::try_from(duration.seconds).readable()?;
-    let nanos = u32::try_from(duration.nanos).readable().filter(|nanos| *nanos < 1_000_000_000)?;
-    Some(std::time::Duration::new(seconds, nanos))
-}
-
-fn from_duration(duration: std::time::Duration) -> prost_types::Duration {
-    prost_types::Duration {
-        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
-    }
 }
 
 fn to_kind(faults: &mut Faults, kind: i32) -> Option<KeyKind> {
@@ -61,23 +41,6 @@ fn to_kind(faults: &mut Faults, kind: i32) -> Option<KeyKind> {
             faults.add("kind", "is not a kind of key");
             None
         }
-    }
-}
-
-const fn from_kind(kind: KeyKind) -> pb::ApiKeyKind {
-    match kind {
-        KeyKind::User => pb::ApiKeyKind::User,
-        KeyKind::Service => pb::ApiKeyKind::Service,
-        KeyKind::Tenant => pb::ApiKeyKind::Tenant,
-        KeyKind::Ingest => pb::ApiKeyKind::Ingest,
-        KeyKind::Global => pb::ApiKeyKind::Global,
-    }
-}
-
-pub const fn from_environment(environment: Environment) -> pb::Environment {
-    match environment {
-        Environment::Live => pb::Environment::Live,
-        Environment::Test => pb::Environment::Test,
     }
 }
 

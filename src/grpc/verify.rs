@@ -49,6 +49,11 @@ impl Checks {
         Self { app }
     }
 
+    /// The app.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
     /// One check; its answer goes after what is in `out`.
     pub async fn one(
         &self,
@@ -255,7 +260,8 @@ fn within(failure: Failure, at: usize) -> Failure {
     Failure::Refused(refusal)
 }
 
-fn told(caller: &Caller, failure: Failure) -> Status {
+/// A failure as a status. A fault is logged here, once.
+pub fn told(caller: &Caller, failure: Failure) -> Status {
     guard::status(&guard::explain(failure, &caller.correlation))
 }
 

@@ -5,8 +5,8 @@
 //! happens, the answer carries the correlation id, and the tenant and the rate
 //! limit once they are known.
 
+mod acts_for;
 mod answer;
-mod credential;
 pub mod deadline;
 mod interceptor;
 mod layer;
@@ -26,6 +26,7 @@ use crate::app::{Caller, Demand, Verifier};
 use crate::domain::correlation::Correlations;
 use crate::domain::keys::KeyKind;
 use crate::domain::{Clock, Correlation, Entropy, Failure, Fault, Permission, Reason, Refusal};
+use crate::protocol::credential;
 use crate::telemetry::Metrics;
 use http::HeaderMap;
 use std::future::Future;
@@ -92,7 +93,7 @@ impl Guard {
     /// look: a key that was made elsewhere a moment ago is not known here yet.
     pub fn may_be_new(&self, failure: &Failure, headers: &HeaderMap) -> bool {
         let Failure::Refused(refusal) = failure else { return false };
-        let found = credential::find(headers, &self.verifier);
+        let found = credential::find(headers, |text| self.verifier.kind(text));
         refusal.reason == Reason::InvalidApiKey && found.is_ok_and(|text| self.verifier.may_be_new(text))
     }
 
@@ -135,10 +136,10 @@ impl Guard {
         policy: &Policy,
         correlation: &Correlation,
     ) -> Result<Caller, Failure> {
-        let presented = credential::find(headers, &self.verifier)?;
+        let presented = credential::find(headers, |text| self.verifier.kind(text))?;
         let at = self.clock.moment();
         let address = self.address(headers, peer);
-        let acts_for = if policy.honours_tenant_header() { credential::acts_for(headers)? } else { None };
+        let acts_for = if policy.honours_tenant_header() { acts_for::acts_for(headers)? } else { None };
         // Whoever acts for another tenant needs the permission there.
         let permission = policy.need.permission().filter(|_| acts_for.is_none());
         let demand = Demand { peer: address, permission, cost: policy.charge.cost(), ..Demand::default() };

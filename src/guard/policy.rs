@@ -130,6 +130,7 @@ policies! {
     "/doorward.v1.AuthnService/VerifyCredential": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]);
     "/doorward.v1.AuthnService/BatchVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]);
     "/doorward.v1.AuthnService/StreamVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]), streams();
+    "/doorward.v1.AuthnService/WatchRevocations": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]), streams();
     "/doorward.v1.KeysService/CreateApiKey": Need::Credential, One, KeyCreated;
     "/doorward.v1.KeysService/GetApiKey": Need::Permission(Permission::KEYS_READ), One => uses(&[Permission::KEYS_MANAGE]);
     "/doorward.v1.KeysService/ListApiKeys": Need::Permission(Permission::KEYS_READ), One => uses(&[Permission::KEYS_MANAGE]);

@@ -1,6 +1,8 @@
 //! `Debug` for messages that carry a secret: everything but the secret.
 
-use super::v1::{CreateApiKeyResponse, RotateApiKeyResponse, VerifyCredentialRequest};
+use super::v1::{
+    CreateApiKeyResponse, RotateApiKeyResponse, VerifyCredentialRequest, WatchedKey, WatchedUser,
+};
 use std::fmt;
 
 const HIDDEN: &str = "[redacted]";
@@ -36,5 +38,26 @@ impl fmt::Debug for RotateApiKeyResponse {
             .field("secret", &HIDDEN)
             .field("revision", &self.revision)
             .finish()
+    }
+}
+
+impl fmt::Debug for WatchedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedKey")
+            .field("id", &self.id)
+            .field("tenant_id", &self.tenant_id)
+            .field("digest", &HIDDEN)
+            .field("revoked", &self.revoked)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WatchedUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedUser")
+            .field("id", &self.id)
+            .field("email", &HIDDEN)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
     }
 }

@@ -17,6 +17,11 @@ impl Replica {
         let Ok(number) = self.shared.leased.watcher_joined(state, now) else { return None };
         Some(Watcher { shared: Arc::clone(&self.shared), number })
     }
+
+    /// For how long a proof holds; watchers ask several times in that time.
+    pub fn lease(&self) -> Duration {
+        Duration::from_micros(self.shared.leased.terms().holds)
+    }
 }
 
 impl Watcher {

@@ -287,21 +287,20 @@ pub(super) async fn count_live(conn: &mut Conn) -> Result<u64> {
     u64::try_from(count).map_err(corrupt)
 }
 
-pub(super) async fn each_live(conn: &mut Conn, mut take: impl FnMut(KeyState) + Send) -> Result<()> {
-    let mut after = Vec::new();
-    loop {
-        let rows: Vec<Row> = api_keys::table
-            .filter(api_keys::id.gt(after.clone()))
-            .filter(api_keys::revoke_time.is_null())
-            .order(api_keys::id)
-            .limit(BATCH)
-            .select(Row::columns())
-            .load(conn)
-            .await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after.clone_from(&last.id);
-        for row in &rows {
-            take(state(row)?);
-        }
-    }
+/// The next keys that are not revoked, of all or of one tenant; none after the last.
+pub(super) async fn page_live(
+    conn: &mut Conn,
+    only: Option<TenantId>,
+    after: Option<KeyId>,
+) -> Result<Vec<KeyState>> {
+    let rows: Vec<Row> = api_keys::table
+        .filter(when(after.map(|after| api_keys::id.gt(after.as_bytes().to_vec()))))
+        .filter(api_keys::revoke_time.is_null())
+        .filter(when(only.map(|only| api_keys::tenant_id.eq(only.as_bytes().to_vec()))))
+        .order(api_keys::id)
+        .limit(BATCH)
+        .select(Row::columns())
+        .load(conn)
+        .await?;
+    rows.iter().map(state).collect()
 }

@@ -102,24 +102,24 @@ pub async fn member_page(conn: &mut Conn, tenant: TenantId, page: Page) -> Resul
         .collect()
 }
 
-pub(super) async fn each(conn: &mut Conn, mut take: impl FnMut(MemberState) + Send) -> Result<()> {
-    let (mut tenant, mut user) = (Vec::new(), Vec::new());
-    loop {
-        let later = members::tenant_id
-            .gt(tenant.clone())
-            .or(members::tenant_id.eq(tenant.clone()).and(members::user_id.gt(user.clone())));
-        let rows: Vec<Row> = members::table
-            .filter(later)
-            .order((members::tenant_id, members::user_id))
-            .limit(BATCH)
-            .select(Row::columns())
-            .load(conn)
-            .await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        tenant.clone_from(&last.tenant_id);
-        user.clone_from(&last.user_id);
-        for row in rows {
-            take(row.try_into()?);
-        }
-    }
+/// The next memberships, of all or of one tenant; none after the last.
+pub(super) async fn page(
+    conn: &mut Conn,
+    only: Option<TenantId>,
+    after: Option<(TenantId, UserId)>,
+) -> Result<Vec<MemberState>> {
+    let later = after.map(|(tenant, user)| {
+        let (tenant, user) = (tenant.as_bytes().to_vec(), user.as_bytes().to_vec());
+        let same = members::tenant_id.eq(tenant.clone()).and(members::user_id.gt(user));
+        members::tenant_id.gt(tenant).or(same)
+    });
+    let rows: Vec<Row> = members::table
+        .filter(when(later))
+        .filter(when(only.map(|only| members::tenant_id.eq(only.as_bytes().to_vec()))))
+        .order((members::tenant_id, members::user_id))
+        .limit(BATCH)
+        .select(Row::columns())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(MemberState::try_from).collect()
 }

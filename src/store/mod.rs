@@ -31,6 +31,7 @@ pub use connect::{BadDatabase, Options, Url};
 pub use error::{Error, Result};
 pub use facts::{Facts, PostgresFacts};
 pub use replicas::{Enlisted, Keeper, Renewal, ReplicaId};
+pub use snapshot::Snapshot;
 pub use tail::{Look, Tail};
 pub use tx::Tx;
 

@@ -119,20 +119,19 @@ pub async fn tenant_page(conn: &mut Conn, only: Option<TenantId>, page: Page) ->
     rows.into_iter().map(Tenant::try_from).collect()
 }
 
-pub(super) async fn each(conn: &mut Conn, mut take: impl FnMut(TenantState) + Send) -> Result<()> {
-    let mut after = Vec::new();
-    loop {
-        let rows: Vec<Row> = tenants::table
-            .filter(tenants::id.gt(after.clone()))
-            .order(tenants::id)
-            .limit(BATCH)
-            .select(Row::columns())
-            .load(conn)
-            .await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after.clone_from(&last.id);
-        for row in rows {
-            take(Tenant::try_from(row)?.state);
-        }
-    }
+/// The next tenants, of all or of the one; none after the last.
+pub(super) async fn page(
+    conn: &mut Conn,
+    only: Option<TenantId>,
+    after: Option<TenantId>,
+) -> Result<Vec<TenantState>> {
+    let rows: Vec<Row> = tenants::table
+        .filter(when(after.map(|after| tenants::id.gt(after.as_bytes().to_vec()))))
+        .filter(when(only.map(|only| tenants::id.eq(only.as_bytes().to_vec()))))
+        .order(tenants::id)
+        .limit(BATCH)
+        .select(Row::columns())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(|row| Ok(Tenant::try_from(row)?.state)).collect()
 }

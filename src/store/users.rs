@@ -2,12 +2,13 @@
 
 use super::query::{Columns, RunQueryDsl};
 use super::rows::{id, text};
-use super::schema::users;
+use super::schema::{members, users};
 use super::snapshot::BATCH;
+use super::when::when;
 use super::{Conn, Error, Result, Tx};
-use crate::domain::UserId;
 use crate::domain::changes::Change;
 use crate::domain::users::{Email, UserState};
+use crate::domain::{TenantId, UserId};
 use diesel::prelude::*;
 
 #[derive(Queryable, Selectable)]
@@ -58,20 +59,33 @@ pub async fn user_by_email(tx: &mut Tx, email: &Email) -> Result<Option<UserStat
     row.map(UserState::try_from).transpose()
 }
 
-pub(super) async fn each(conn: &mut Conn, mut take: impl FnMut(UserState) + Send) -> Result<()> {
-    let mut after = Vec::new();
-    loop {
-        let rows: Vec<Row> = users::table
-            .filter(users::id.gt(after.clone()))
-            .order(users::id)
-            .limit(BATCH)
-            .select(Row::columns())
-            .load(conn)
-            .await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after.clone_from(&last.id);
-        for row in rows {
-            take(row.try_into()?);
-        }
-    }
+/// A person.
+pub(super) async fn by_id(conn: &mut Conn, user: UserId) -> Result<Option<UserState>> {
+    let row: Option<Row> =
+        users::table.find(user.as_bytes().to_vec()).select(Row::columns()).first(conn).await.optional()?;
+    row.map(UserState::try_from).transpose()
+}
+
+/// The next people, of all or of the members of one tenant; none after the last.
+pub(super) async fn page(
+    conn: &mut Conn,
+    only: Option<TenantId>,
+    after: Option<UserId>,
+) -> Result<Vec<UserState>> {
+    let rows: Vec<Row> = users::table
+        .filter(when(after.map(|after| users::id.gt(after.as_bytes().to_vec()))))
+        .filter(when(only.map(|only| users::id.eq_any(members_of(only)))))
+        .order(users::id)
+        .limit(BATCH)
+        .select(Row::columns())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(UserState::try_from).collect()
+}
+
+/// The people of a tenant, for the condition of another query.
+#[diesel::dsl::auto_type]
+fn members_of(tenant: TenantId) -> _ {
+    let bytes: Vec<u8> = tenant.as_bytes().to_vec();
+    members::table.filter(members::tenant_id.eq(bytes)).select(members::user_id)
 }

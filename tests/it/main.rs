@@ -35,3 +35,5 @@ mod secrets;
 mod store;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod watch;

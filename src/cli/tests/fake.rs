@@ -230,4 +230,13 @@ impl AuthnService for Fake {
     ) -> Answer<Self::StreamVerifyCredentialsStream> {
         Err(Status::unimplemented("not faked"))
     }
+
+    type WatchRevocationsStream = tokio_stream::Empty<Result<WatchRevocationsResponse, Status>>;
+
+    async fn watch_revocations(
+        &self,
+        _: Request<Streaming<WatchRevocationsRequest>>,
+    ) -> Answer<Self::WatchRevocationsStream> {
+        Err(Status::unimplemented("not faked"))
+    }
 }

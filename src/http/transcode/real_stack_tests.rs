@@ -59,6 +59,15 @@ impl AuthnService for Real {
     ) -> Result<Response<Answers>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    type WatchRevocationsStream = tokio_stream::Empty<Result<v1::WatchRevocationsResponse, Status>>;
+
+    async fn watch_revocations(
+        &self,
+        _: Request<Streaming<v1::WatchRevocationsRequest>>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 fn missing() -> Status {

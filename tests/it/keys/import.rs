@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use tonic::Code;
 
 /// A key as another system issued it, without any check.
-const FOREIGN: &str = "old_0123456789abcdef0123456789abcdef";
+pub const FOREIGN: &str = "old_0123456789abcdef0123456789abcdef";
 
 const PROFILES: &str = r#"
 [[keys.profiles]]
@@ -33,16 +33,22 @@ kind = "user"
 environment = "live"
 "#;
 
-/// A world in which keys of another system's form are known; the file lives as long as it.
-async fn world(database: Database) -> (World, NamedTempFile) {
+/// These settings, with keys of another system's form known; the file lives as long as the server.
+pub fn settings(settings: Settings) -> (Settings, NamedTempFile) {
     let file = NamedTempFile::with_suffix(".toml").unwrap();
     std::fs::write(file.path(), PROFILES).unwrap();
     let path = file.path().display().to_string();
-    let settings = Settings::default().set("DOORWARD_CONFIG", path).set("otlp.backend", "sink");
+    (settings.set("DOORWARD_CONFIG", path).set("otlp.backend", "sink"), file)
+}
+
+/// A world in which keys of another system's form are known.
+async fn world(database: Database) -> (World, NamedTempFile) {
+    let (settings, file) = settings(Settings::default());
     (World::with(database, settings).await, file)
 }
 
-fn import(key: &str) -> ImportApiKeyRequest {
+/// Takes over a key of that text.
+pub fn import(key: &str) -> ImportApiKeyRequest {
     let digest = Sha256::digest(key.as_bytes());
     let sha256 = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect();
     ImportApiKeyRequest {

@@ -2,6 +2,6 @@
 
 mod changes;
 mod creation;
-mod import;
+pub mod import;
 mod lists;
 mod rotation;

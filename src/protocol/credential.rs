@@ -4,7 +4,6 @@
 //! happens to be valid: an invalid credential of a higher rank does not fall
 //! through to a valid one below.
 
-use crate::app::Verifier;
 use crate::domain::keys::KeyKind;
 use crate::domain::reading::Reading;
 use crate::domain::{Reason, Refusal};
@@ -12,7 +11,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const MASTER_KEY: HeaderName = HeaderName::from_static("x-master-key");
-const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");
 
 /// The rank of a credential; the higher counts (R2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,8 +20,9 @@ enum Rank {
     Token,
 }
 
-/// The credential that counts, without its scheme.
-pub fn find<'a>(headers: &'a HeaderMap, verifier: &Verifier) -> Result<&'a str, Refusal> {
+/// The credential that counts, without its scheme. `kind_of` is the kind of key
+/// that a text has the form of.
+pub fn find(headers: &HeaderMap, kind_of: impl Fn(&str) -> Option<KeyKind>) -> Result<&str, Refusal> {
     if headers.contains_key(MASTER_KEY) {
         // Break-glass is off, and off it answers as garbage does.
         return Err(Refusal::invalid_api_key());
@@ -34,25 +33,11 @@ pub fn find<'a>(headers: &'a HeaderMap, verifier: &Verifier) -> Result<&'a str, 
         (None, None) => Err(Refusal::credentials_missing()),
         (Some(one), None) | (None, Some(one)) => Ok(one),
         (Some(one), Some(other)) if one == other => Ok(one),
-        (Some(one), Some(other)) => match rank(one, verifier).cmp(&rank(other, verifier)) {
+        (Some(one), Some(other)) => match rank(one, &kind_of).cmp(&rank(other, &kind_of)) {
             std::cmp::Ordering::Greater => Ok(one),
             std::cmp::Ordering::Less => Ok(other),
             std::cmp::Ordering::Equal => Err(ambiguous("two different credentials were presented; send one")),
         },
-    }
-}
-
-/// The tenant that `x-tenant-id` names.
-pub fn acts_for(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
-    let unclear = || Refusal::new(Reason::TenantMismatch, "x-tenant-id must name one tenant");
-    let mut values = headers.get_all(TENANT).iter();
-    let Some(first) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(unclear());
-    }
-    match first.to_str() {
-        Ok(tenant) if !tenant.is_empty() && tenant.len() <= 64 => Ok(Some(tenant)),
-        _ => Err(unclear()),
     }
 }
 
@@ -87,8 +72,8 @@ fn bearer(value: &HeaderValue) -> Result<&str, Refusal> {
     Err(Refusal::new(Reason::InvalidApiKey, message))
 }
 
-fn rank(credential: &str, verifier: &Verifier) -> Rank {
-    match verifier.kind(credential) {
+fn rank(credential: &str, kind_of: impl Fn(&str) -> Option<KeyKind>) -> Rank {
+    match kind_of(credential) {
         Some(KeyKind::Global) => Rank::Global,
         None if credential.contains('.') => Rank::Token,
         Some(_) | None => Rank::Key,
@@ -97,4 +82,42 @@ fn rank(credential: &str, verifier: &Verifier) -> Rank {
 
 fn ambiguous(message: &'static str) -> Refusal {
     Refusal::new(Reason::AmbiguousCredentials, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(headers: &[(&'static str, &'static str)]) -> Result<String, Reason> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        let kind_of = |text: &str| match text.split_once('_')?.0 {
+            "global" => Some(KeyKind::Global),
+            _ => Some(KeyKind::User),
+        };
+        find(&map, kind_of).map(ToOwned::to_owned).map_err(|refusal| refusal.reason)
+    }
+
+    // R2
+    #[test]
+    fn one_credential_counts_or_none() {
+        for (headers, outcome) in [
+            (&[][..], Err(Reason::CredentialsMissing)),
+            (&[("authorization", "Bearer dw_1")], Ok("dw_1")),
+            (&[("authorization", "bearer   dw_1")], Ok("dw_1")),
+            (&[("x-api-key", "dw_1")], Ok("dw_1")),
+            (&[("authorization", "Bearer dw_1"), ("x-api-key", "dw_1")], Ok("dw_1")),
+            (&[("authorization", "Bearer dw_1"), ("x-api-key", "dw_2")], Err(Reason::AmbiguousCredentials)),
+            (&[("authorization", "Bearer global_1"), ("x-api-key", "dw_2")], Ok("dw_2")),
+            (&[("authorization", "Bearer a.b.c"), ("x-api-key", "dw_2")], Ok("a.b.c")),
+            (&[("x-api-key", "dw_1"), ("x-api-key", "dw_1")], Err(Reason::AmbiguousCredentials)),
+            (&[("x-api-key", "dw_1,dw_1")], Err(Reason::AmbiguousCredentials)),
+            (&[("authorization", "Basic dw_1")], Err(Reason::InvalidApiKey)),
+            (&[("authorization", "Bearer dw_1"), ("x-master-key", "x")], Err(Reason::InvalidApiKey)),
+        ] {
+            assert_eq!(found(headers), outcome.map(ToOwned::to_owned), "{headers:?}");
+        }
+    }
 }

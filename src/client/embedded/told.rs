@@ -1,0 +1,145 @@
+//! What the server tells of a credential, in the terms of a check made here.
+
+use crate::domain::keys::{Environment, KeyKind};
+use crate::domain::members::Role;
+use crate::domain::principal::{Home, Principal, Standing, Title};
+use crate::domain::tenants::{Slug, TenantState};
+use crate::domain::users::Email;
+use crate::domain::{Digest, Permissions, Reason, Refusal, TenantId, Timestamp};
+use crate::pb::v1 as pb;
+use crate::protocol::Unreadable;
+use crate::protocol::states::to_environment;
+use crate::protocol::times::to_time;
+use crate::view::Verified;
+use std::sync::{Arc, OnceLock};
+
+/// Names of `ErrorInfo.metadata` that refusals have.
+const NAMES: &[&str] =
+    &["required_permission", "required_role", "required_feature", "expires_at", "retry_after"];
+
+/// A credential that the server accepted.
+pub fn verified(told: &pb::Principal, digest: Digest) -> Result<Verified, Unreadable> {
+    let kind = kind(told)?;
+    let tenant: TenantId = text("principal.tenant_id", &told.tenant_id)?;
+    let permissions = told.permissions.iter().flat_map(|name| name.parse()).collect::<Permissions>();
+    let given = |text: &str| !text.is_empty();
+    let user = given(&told.user_id).then(|| text("principal.user_id", &told.user_id)).transpose()?;
+    let email = given(&told.email).then(|| text::<Email>("principal.email", &told.email)).transpose()?;
+    let expire = told.expire_time.map(|time| to_time(time).ok_or(Unreadable("principal.expire_time")));
+    let principal = Principal {
+        home: Arc::new(Home::new(tenant, home(tenant, &told.tenant_slug)?)),
+        kind,
+        standing: Standing::Good,
+        user,
+        email,
+        title: title(kind, &told.role),
+        permissions,
+        written: OnceLock::new(),
+    };
+    Ok(Verified {
+        principal: Arc::new(principal),
+        key: text("principal.api_key_id", &told.api_key_id)?,
+        digest,
+        environment: match told.environment {
+            0 => Environment::Live,
+            number => to_environment(number)?,
+        },
+        scopes: permissions,
+        permissions,
+        expire: expire.transpose()?.unwrap_or(Timestamp::NEVER),
+        previous: false,
+        rate: None,
+    })
+}
+
+/// Why the server did not accept a credential.
+pub fn refusal(told: &pb::Denial) -> Refusal {
+    let is_it = |reason: &Reason| reason.told().number == told.reason;
+    let reason = Reason::ALL.into_iter().find(is_it).unwrap_or(Reason::InvalidApiKey);
+    let entry = |name: &&'static str| told.metadata.get(*name).map(|value| (*name, value.clone()));
+    let metadata = NAMES.iter().filter_map(entry).collect();
+    Refusal { metadata, ..Refusal::new(reason, told.message.clone()) }
+}
+
+fn kind(told: &pb::Principal) -> Result<KeyKind, Unreadable> {
+    match told.r#type() {
+        pb::PrincipalType::User => Ok(KeyKind::User),
+        pb::PrincipalType::Service => Ok(KeyKind::Service),
+        pb::PrincipalType::Tenant => Ok(KeyKind::Tenant),
+        pb::PrincipalType::Ingest => Ok(KeyKind::Ingest),
+        pb::PrincipalType::Global => Ok(KeyKind::Global),
+        pb::PrincipalType::Unspecified => Err(Unreadable("principal.type")),
+    }
+}
+
+fn title(kind: KeyKind, role: &str) -> Title {
+    match (kind, role.parse::<Role>()) {
+        (KeyKind::User, Ok(role)) => Title::Member(role),
+        (KeyKind::User, Err(_)) => Title::Stranger,
+        (machine, _) => Title::Machine(machine),
+    }
+}
+
+/// The tenant's short name is all that is told of it.
+fn home(id: TenantId, slug: &str) -> Result<Option<TenantState>, Unreadable> {
+    if slug.is_empty() {
+        return Ok(None);
+    }
+    let slug: Slug = text("principal.tenant_slug", slug)?;
+    Ok(Some(TenantState { id, slug, suspended: false, networks: <_>::default(), per_minute: 0 }))
+}
+
+fn text<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, Unreadable> {
+    text.parse().map_err(|_unsaid: T::Err| Unreadable(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{KeyId, Permission, UserId};
+
+    fn told() -> pb::Principal {
+        pb::Principal {
+            r#type: pb::PrincipalType::User.into(),
+            tenant_id: TenantId::from_bytes([1; 16]).to_string(),
+            tenant_slug: "acme".into(),
+            user_id: UserId::from_bytes([2; 16]).to_string(),
+            email: "ada@example.com".into(),
+            api_key_id: KeyId::from_bytes([3; 16]).to_string(),
+            role: "viewer".into(),
+            permissions: vec!["keys.read".into(), "keys.dream".into()],
+            environment: pb::Environment::Test.into(),
+            ..pb::Principal::default()
+        }
+    }
+
+    #[test]
+    fn a_principal_is_taken_over_and_never_for_more_than_was_told() {
+        let verified = verified(&told(), Digest::from_bytes(&[9; 32])).unwrap();
+        assert_eq!(verified.permissions, Permissions::of(&[Permission::KEYS_READ]));
+        assert_eq!(verified.principal.title, Title::Member(Role::Viewer));
+        assert_eq!((verified.environment, verified.expire), (Environment::Test, Timestamp::NEVER));
+        assert_eq!(verified.principal.slug().map(Slug::as_str), Some("acme"));
+        for faulty in [
+            pb::Principal { r#type: 0, ..told() },
+            pb::Principal { tenant_id: String::new(), ..told() },
+            pb::Principal { api_key_id: "session_x".into(), ..told() },
+        ] {
+            assert!(super::verified(&faulty, Digest::from_bytes(&[9; 32])).is_err());
+        }
+    }
+
+    #[test]
+    fn a_denial_keeps_its_reason_and_an_unknown_one_stays_a_denial() {
+        let denial = |reason| pb::Denial {
+            reason,
+            message: "no".into(),
+            metadata: [("required_permission".to_owned(), "keys.manage".to_owned())].into(),
+        };
+        for reason in Reason::ALL {
+            let refusal = refusal(&denial(reason.told().number));
+            assert_eq!((refusal.reason, refusal.metadata.len()), (reason, 1));
+        }
+        assert_eq!(refusal(&denial(9_999)).reason, Reason::InvalidApiKey);
+    }
+}
