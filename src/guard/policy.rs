@@ -126,7 +126,7 @@ macro_rules! policies {
 }
 
 policies! {
-    "/doorward.v1.AuthnService/WhoAmI": Need::Credential, One;
+    "/doorward.v1.AuthnService/WhoAmI": Need::Credential, One => uses(&[]);
     "/doorward.v1.AuthnService/VerifyCredential": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]);
     "/doorward.v1.AuthnService/BatchVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]);
     "/doorward.v1.AuthnService/StreamVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]), streams();
