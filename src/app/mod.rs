@@ -21,7 +21,6 @@ use crate::store::{Store, Written};
 use crate::telemetry::Metrics;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// How long a call waits for a revision to take effect here.
 pub const SETTLE: Duration = Duration::from_secs(2);
@@ -44,8 +43,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Ends the streams of watchers, which would never end by themselves.
-    pub watches: CancellationToken,
+    /// What all watchers share.
+    pub watches: watch::Watches,
 }
 
 impl App {

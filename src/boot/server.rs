@@ -143,7 +143,7 @@ impl Server {
     pub async fn stop(self) {
         stack::report(&self.reporter, false).await;
         self.stop.cancel();
-        self.parts.app.watches.cancel();
+        self.parts.app.watches.stopping.cancel();
         self.ports.close();
         self.ports.wait().await;
         if let Err(error) = flush_uses(&self.parts.app, crate::domain::Timestamp::from_micros(0)).await {

@@ -2,11 +2,10 @@
 //! opened the stream has ended.
 
 use super::leash::{Alarm, Leash};
-use super::{explain, status};
+use super::{explain, status, trailers};
 use crate::domain::{Correlation, Failure};
 use crate::view::Side;
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::pin::Pin;
@@ -179,15 +178,6 @@ impl<B: Body<Data = Bytes>> Body for GatedAnswer<B> {
     fn is_end_stream(&self) -> bool {
         self.body.as_ref().is_none_or(Body::is_end_stream)
     }
-}
-
-fn trailers(told: &tonic::Status) -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    if told.add_header(&mut trailers).is_err() {
-        // Our own words always fit; a status without them would still be an end.
-        trailers.insert("grpc-status", http::HeaderValue::from(i32::from(told.code())));
-    }
-    trailers
 }
 
 /// Finds where each message of a body ends, whatever pieces the body comes in.

@@ -115,7 +115,7 @@ async fn what_passes_is_what_came() {
     for byte in [framed(b"one"), framed(&[7; 300]), framed(b"")].concat() {
         sender.send(Ok(data(&[byte]))).unwrap();
     }
-    let trailers = HeaderMap::from_iter([("x-end".parse().unwrap(), "yes".parse().unwrap())]);
+    let trailers = http::HeaderMap::from_iter([("x-end".parse().unwrap(), "yes".parse().unwrap())]);
     sender.send(Ok(Frame::trailers(trailers))).unwrap();
     drop(sender);
     let collected = Gated::tied(body, tie(&house)).collect().await.unwrap();

@@ -16,7 +16,7 @@ mod testing;
 pub mod times;
 
 pub use crate::view::Side;
-pub use status::{ERROR_DOMAIN, explain, status};
+pub use status::{ERROR_DOMAIN, explain, status, trailers};
 
 /// A message that cannot mean what this version takes it for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

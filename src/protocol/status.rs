@@ -53,6 +53,16 @@ pub fn status(refusal: &Refusal) -> tonic::Status {
     status
 }
 
+/// A status as the trailers that end a body.
+pub fn trailers(told: &tonic::Status) -> http::HeaderMap {
+    let mut trailers = http::HeaderMap::new();
+    if told.add_header(&mut trailers).is_err() {
+        // Our own words always fit; a status without them would still be an end.
+        trailers.insert("grpc-status", http::HeaderValue::from(i32::from(told.code())));
+    }
+    trailers
+}
+
 /// An encoded `google.rpc.RetryInfo`.
 fn retry_info(wait: std::time::Duration) -> Vec<u8> {
     use prost::Message;

@@ -3,8 +3,8 @@
 
 use super::database::Database;
 use crate::domain::Clock;
-use crate::domain::lease::{Reaper, Row, Terms};
-use crate::store::Result;
+use crate::domain::lease::{Findings, Reaper, Row, Terms};
+use crate::store::{Enlisted, ReplicaId, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,16 +24,21 @@ async fn look<D: Database>(
     database: &D,
     clock: &dyn Clock,
     terms: Terms,
-    reaper: &mut Reaper<crate::store::ReplicaId>,
+    reaper: &mut Reaper<ReplicaId>,
 ) -> Result<()> {
     let sent = clock.moment().monotonic;
     let rows = database.enlisted().await?;
     let received = clock.moment().monotonic;
-    let rows: Vec<_> = rows
-        .into_iter()
-        .map(|row| Row { id: row.id, renews: row.renewals, draining: row.draining })
-        .collect();
-    let findings = reaper.look(terms, &rows, sent, received);
+    carry_out(database, reaper.look(terms, &as_rows(&rows), sent, received)).await
+}
+
+/// What a [`Reaper`] looks at.
+pub fn as_rows(rows: &[Enlisted]) -> Vec<Row<ReplicaId>> {
+    rows.iter().map(|row| Row { id: row.id, renews: row.renewals, draining: row.draining }).collect()
+}
+
+/// Does what was found to be due.
+pub async fn carry_out<D: Database>(database: &D, findings: Findings<ReplicaId>) -> Result<()> {
     for row in findings.drain {
         tracing::warn!("a replica has been silent for a whole lease and is shut out");
         database.drain(row.id, Some(row.renews)).await?;

@@ -22,6 +22,7 @@ mod follower;
 mod keeper;
 mod lease;
 mod membership;
+mod outlast;
 #[cfg(test)]
 mod simulation;
 mod watchers;
@@ -136,6 +137,9 @@ impl Replica {
     ) -> Result<(Arc<Self>, Following), Error> {
         let lease = options.lease();
         let id = keeper::fresh_id(&*entropy);
+        if database.has_others() {
+            outlast::outlast_other_leases(database, &*clock, lease).await?;
+        }
         database.enlist(id, lease).await?;
         let (keys, people) = database.counts().await?;
         let room = |count: u64| usize::try_from(count + count / 8).unwrap_or(usize::MAX);

@@ -174,10 +174,11 @@ impl Database for Made {
         true
     }
 
-    async fn enlist(&self, id: ReplicaId, _: Duration) -> Result<()> {
+    async fn enlist(&self, id: ReplicaId, lease: Duration) -> Result<()> {
         let (acknowledged, cuts) = (Revision::default(), String::new());
         self.trip(|rows| {
-            rows.replicas.insert(id, Enlisted { id, acknowledged, cuts, renewals: 0, draining: false });
+            rows.replicas
+                .insert(id, Enlisted { id, acknowledged, cuts, renewals: 0, draining: false, lease });
         })
         .await
     }

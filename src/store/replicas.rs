@@ -38,6 +38,8 @@ pub struct Enlisted {
     pub renewals: u64,
     /// Whether it is leaving, or was found silent.
     pub draining: bool,
+    /// The lease that it runs with.
+    pub lease: Duration,
 }
 
 /// What a renewal proves: that this was the newest change after it was sent.
@@ -92,18 +94,25 @@ impl Store {
 
     /// Every replica, as of a moment after the call.
     pub async fn enlisted(&self) -> Result<Vec<Enlisted>> {
-        type Row = (Vec<u8>, i64, String, i64, bool);
-        let columns =
-            (replicas::id, replicas::acknowledged, replicas::cuts, replicas::renewals, replicas::draining);
+        type Row = (Vec<u8>, i64, String, i64, bool, i64);
+        let columns = (
+            replicas::id,
+            replicas::acknowledged,
+            replicas::cuts,
+            replicas::renewals,
+            replicas::draining,
+            replicas::lease_ms,
+        );
         let rows: Vec<Row> = replicas::table.select(columns).load(&mut self.read().await?).await?;
         rows.into_iter()
-            .map(|(bytes, acknowledged, cuts, renewals, draining)| {
+            .map(|(bytes, acknowledged, cuts, renewals, draining, lease_ms)| {
                 Ok(Enlisted {
                     id: ReplicaId(id(&bytes)?),
                     acknowledged: Revision::from_number(u64::try_from(acknowledged).map_err(corrupt)?),
                     cuts,
                     renewals: u64::try_from(renewals).map_err(corrupt)?,
                     draining,
+                    lease: Duration::from_millis(u64::try_from(lease_ms).map_err(corrupt)?),
                 })
             })
             .collect()

@@ -188,6 +188,25 @@ async fn a_replica_with_another_lease_is_not_let_in_and_doctor_says_why() {
     assert!(doctor.out.contains("BAD   coherence.lease_ms") && doctor.out.contains("1000"), "{}", doctor.out);
 }
 
+// All replicas died at once, and the lease was changed before they came back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_dead_replicas_with_another_lease_are_outlasted() {
+    let mut replicas = Replicas::start(2).await;
+    replicas.servers.drain(..).for_each(Server::kill);
+    let begun = Instant::now();
+    let server = Server::serve(&replicas.database, &settings().set("coherence.lease_ms", "700")).await;
+    assert!(
+        begun.elapsed() >= 2 * LEASE,
+        "what the dead had promised was over before: {:?}",
+        begun.elapsed()
+    );
+    replicas.servers.push(server);
+    let (id, secret) = replicas.create(0).await;
+    assert!(replicas.accepts(0, &secret).await);
+    let receipt = replicas.revoke(0, &id).await.unwrap();
+    assert_eq!((receipt.replicas_acknowledged, receipt.leases_expired), (1, 0), "{receipt:?}");
+}
+
 // Rule 10: a database that was set back is not answered from until somebody says that this is meant.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_backup_stops_answers_until_a_new_era_begins() {

@@ -18,8 +18,9 @@ use lens::{Lens, Sight};
 use pending::Pending;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// Events that wait for a slow watcher.
 pub const BACKLOG: usize = 1024;
@@ -38,6 +39,31 @@ const MOST_PENDING: usize = 100_000;
 
 /// How long a watcher may take no event at all before it is let go.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Watchers that are sent a snapshot at the same time. Each holds a connection
+/// to the database, of which a pool has at least three for reading.
+const SNAPSHOTS: usize = 2;
+
+/// How long a watcher waits for its turn to get one; less than a watcher waits
+/// for a sign of life.
+const TURN: Duration = Duration::from_secs(5);
+
+/// How long one may take, however steadily the watcher reads.
+const SNAPSHOT: Duration = Duration::from_mins(2);
+
+/// What all watchers of a replica share.
+#[derive(Debug)]
+pub struct Watches {
+    /// Ends their streams, which would never end by themselves.
+    pub stopping: CancellationToken,
+    snapshots: Semaphore,
+}
+
+impl Default for Watches {
+    fn default() -> Self {
+        Self { stopping: CancellationToken::default(), snapshots: Semaphore::new(SNAPSHOTS) }
+    }
+}
 
 /// Where a watcher wants to begin.
 #[derive(Debug, Clone, Default)]
@@ -200,8 +226,20 @@ impl Watch {
         Ok(())
     }
 
-    /// Everything that the watcher may see, as of one revision.
+    /// Everything that the watcher may see, as of one revision. A connection to
+    /// the database is held meanwhile, so that neither many watchers nor a slow
+    /// one may keep others from theirs.
     async fn snapshot(&mut self) -> Result<(), End> {
+        let app = Arc::clone(&self.app);
+        let _turn = match timeout(TURN, app.watches.snapshots.acquire()).await {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(closed)) => return Err(Fault::new(closed).into()),
+            Err(late) => return Err(Fault::new(late).into()),
+        };
+        timeout(SNAPSHOT, self.read_out()).await.unwrap_or(Err(End::Gone))
+    }
+
+    async fn read_out(&mut self) -> Result<(), End> {
         self.tell(Told::Begin).await?;
         let mut snapshot = self.app.store.snapshot_of(self.lens.only()).await.map_err(Failure::from)?;
         while let Some(states) = snapshot.more().await.map_err(Failure::from)? {
@@ -243,7 +281,7 @@ impl Watch {
         asked: impl Stream<Item = Result<Asked, Failure>> + Send,
     ) -> Result<std::convert::Infallible, End> {
         let mut asked = std::pin::pin!(asked);
-        let (out, stopping) = (self.out.clone(), self.app.watches.clone());
+        let (out, stopping) = (self.out.clone(), self.app.watches.stopping.clone());
         loop {
             tokio::select! {
                 applied = self.feed.recv() => match applied {

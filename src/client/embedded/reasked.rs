@@ -5,10 +5,9 @@
 
 use super::Shared;
 use crate::domain::{Correlation, Failure, Permission};
-use crate::protocol::{explain, status};
+use crate::protocol::{explain, status, trailers};
 use crate::view::Demand;
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body, Frame};
 use std::future::Future;
 use std::net::IpAddr;
@@ -168,13 +167,4 @@ impl<B: Body<Data = Bytes>> Body for ReaskedAnswer<B> {
             Next::End => None,
         })
     }
-}
-
-fn trailers(told: &tonic::Status) -> HeaderMap {
-    let mut trailers = HeaderMap::new();
-    if told.add_header(&mut trailers).is_err() {
-        // Our own words always fit; a status without them would still be an end.
-        trailers.insert("grpc-status", http::HeaderValue::from(i32::from(told.code())));
-    }
-    trailers
 }
