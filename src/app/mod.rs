@@ -81,7 +81,7 @@ impl App {
             revision = self.store.newest().await?;
         }
         let committed = self.clock.moment().monotonic;
-        let deadline = caller.deadline.map(|deadline| deadline.saturating_sub(FAREWELL));
+        let deadline = caller.deadline.map(|deadline| deadline.saturating_sub(farewell(deadline, committed)));
         let Ok(settled) = self.replica.fence(revision, committed, deadline).await else {
             let message = "the change is made and still spreading to all replicas; \
                            ask again, or wait for one lease";
@@ -93,5 +93,9 @@ impl App {
     }
 }
 
-/// Kept of a caller's deadline for telling them, in microseconds.
-const FAREWELL: u64 = 20_000;
+/// What is kept of a caller's deadline for telling them, in microseconds: a
+/// tenth of what is left. Clients watch the time themselves, and give up before
+/// an answer that comes in the last moment.
+fn farewell(deadline: u64, now: u64) -> u64 {
+    (deadline.saturating_sub(now) / 10).clamp(20_000, 500_000)
+}

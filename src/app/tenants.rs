@@ -3,7 +3,6 @@
 use super::{App, Caller};
 use crate::domain::address::Networks;
 use crate::domain::audit::{Action, Event};
-use crate::domain::fencing::Effect;
 use crate::domain::members::Role;
 use crate::domain::paging::Page;
 use crate::domain::reading::Reading;
@@ -172,6 +171,7 @@ impl App {
     ) -> Result<Written<Tenant>, Failure> {
         let (store, actor, now) = (self.store.clone(), caller.actor(), self.clock.now());
         let event = Event::new(id, action, id, now, &*self.entropy);
+        let fences = action.fences(patch.sets_rights());
         let writing = async move {
             store
                 .write(&actor, event, async move |tx| {
@@ -182,21 +182,13 @@ impl App {
                     if let Some(reason) = reason {
                         tx.detail("reason", reason);
                     }
-                    let state = before.state.clone();
                     let after = before.patched(patch, now);
-                    let takes = after.state.takes_from(&state) || action.effect() == Effect::Takes;
-                    if rows::tenant_replace(tx, &after).await? {
-                        Ok((after, takes))
-                    } else {
-                        Err(stale().into())
-                    }
+                    if rows::tenant_replace(tx, &after).await? { Ok(after) } else { Err(stale().into()) }
                 })
                 .await
         };
-        let Written { value: (tenant, takes), revision } =
-            self.store.detached(writing).await.map_err(Failure::from)?;
-        let written = Written { value: tenant, revision };
-        Ok(self.settled(caller, written, takes).await?.0)
+        let written = self.store.detached(writing).await?;
+        Ok(self.settled(caller, written, fences).await?.0)
     }
 }
 

@@ -5,8 +5,8 @@
 //! that a new mutation does not compile before it has said what it does.
 
 use super::audit::Action;
-use super::keys::KeyState;
-use super::tenants::TenantState;
+use super::keys::KeyPatch;
+use super::tenants::TenantPatch;
 
 /// What a mutation does to what credentials may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,14 @@ pub enum Effect {
     Adds,
     /// It takes away: it returns when it holds everywhere.
     Takes,
-    /// Before and after have to be compared.
-    Either,
+    /// It says what credentials may do from now on, be it more or less: it
+    /// returns when that holds everywhere, unless it says nothing of the kind.
+    ///
+    /// That it does not take from what was there is no reason to return at
+    /// once. What was there may be the work of a call whose outcome nobody
+    /// heard, so that another replica still answers from the state before: who
+    /// repeats that call is told that it holds.
+    Sets,
 }
 
 impl Action {
@@ -34,54 +40,46 @@ impl Action {
             | Self::PasswordChanged
             | Self::SigningKeyWithdrawn => Effect::Takes,
             Self::KeyUpdated | Self::TenantUpdated | Self::AllowlistSet | Self::MemberRoleChanged => {
-                Effect::Either
+                Effect::Sets
             }
         }
     }
 }
 
-impl KeyState {
-    /// Whether anything that was accepted `before` no longer is.
-    pub fn takes_from(&self, before: &Self) -> bool {
-        let earlier = match (before.expire, self.expire) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(before), Some(after)) => after < before,
-        };
-        earlier
-            || (self.revoked && !before.revoked)
-            || self.digest != before.digest
-            || before.scopes.beyond(self.scopes).is_some()
-            || !self.networks.cover(&before.networks)
-            || lowers(before.per_minute, self.per_minute)
+impl Action {
+    /// Whether the mutation returns only when it holds everywhere.
+    /// `sets_rights` is whether it says anything of what may be done.
+    pub const fn fences(self, sets_rights: bool) -> bool {
+        match self.effect() {
+            Effect::Adds => false,
+            Effect::Takes => true,
+            Effect::Sets => sets_rights,
+        }
     }
 }
 
-impl TenantState {
-    /// Whether anything that was accepted `before` no longer is.
-    pub fn takes_from(&self, before: &Self) -> bool {
-        (self.suspended && !before.suspended)
-            || !self.networks.cover(&before.networks)
-            || lowers(before.per_minute, self.per_minute)
+impl KeyPatch {
+    /// Whether it says anything of what the key may do.
+    pub const fn sets_rights(&self) -> bool {
+        let Self { display_name: _, scopes, networks, per_minute, expire } = self;
+        scopes.is_some() || networks.is_some() || per_minute.is_some() || expire.is_some()
     }
 }
 
-/// Whether a limit is lower than before. 0 is a default that is set elsewhere,
-/// so going to it or from it may lower.
-fn lowers(before: u32, after: u32) -> bool {
-    after != before && !(before > 0 && after > before)
+impl TenantPatch {
+    /// Whether it says anything of what the tenant's credentials may do.
+    pub const fn sets_rights(&self) -> bool {
+        let Self { display_name: _, per_minute, networks, suspended } = self;
+        per_minute.is_some() || networks.is_some() || suspended.is_some()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Permissions;
     use crate::domain::address::Networks;
-    use crate::domain::keys::samples::user_key;
-    use crate::domain::{Digest, Permissions, TenantId, Timestamp, UserId};
-
-    fn key() -> KeyState {
-        user_key(1, TenantId::from_bytes([1; 16]), UserId::from_bytes([2; 16]))
-    }
+    use crate::domain::tenants::DisplayName;
 
     // R15
     #[test]
@@ -104,42 +102,27 @@ mod tests {
             "signing_key.withdrawn",
         ];
         assert_eq!(effects(Effect::Takes), takes);
-        let either = ["key.updated", "tenant.updated", "tenant.allowlist_set", "member.role_changed"];
-        assert_eq!(effects(Effect::Either), either);
+        let sets = ["key.updated", "tenant.updated", "tenant.allowlist_set", "member.role_changed"];
+        assert_eq!(effects(Effect::Sets), sets);
     }
 
     #[test]
-    fn narrowing_takes_and_widening_does_not() {
-        let networks = |texts: &[&str]| Networks::parse(texts.iter().copied()).unwrap();
-        let at = |micros| Some(Timestamp::from_micros(micros));
-        let narrow = KeyState {
-            scopes: Permissions::NONE,
-            networks: networks(&["10.0.0.0/8"]),
-            per_minute: 10,
-            expire: at(5),
-            ..key()
-        };
-        let steps: [fn(&mut KeyState, &KeyState); 4] = [
-            |key, from| key.scopes = from.scopes,
-            |key, from| key.networks = from.networks.clone(),
-            |key, from| key.per_minute = from.per_minute,
-            |key, from| key.expire = from.expire,
+    fn whatever_says_what_may_be_done_sets_rights_and_a_name_does_not() {
+        let name = Some(DisplayName::from(&"acme".parse().unwrap()));
+        assert!(!KeyPatch { display_name: name.clone(), ..KeyPatch::default() }.sets_rights());
+        let keys = [
+            KeyPatch { scopes: Some(Permissions::ALL), ..KeyPatch::default() },
+            KeyPatch { networks: Some(Networks::default()), ..KeyPatch::default() },
+            KeyPatch { per_minute: Some(0), ..KeyPatch::default() },
+            KeyPatch { expire: Some(None), ..KeyPatch::default() },
         ];
-        for (number, step) in steps.into_iter().enumerate() {
-            let mut narrowed = key();
-            step(&mut narrowed, &narrow);
-            assert!(narrowed.takes_from(&key()), "{number}");
-            let mut widened = narrow.clone();
-            step(&mut widened, &key());
-            // From a limit to the default, which may be lower.
-            assert_eq!(widened.takes_from(&narrow), number == 2, "{number}");
-        }
-        assert!(!key().takes_from(&key()));
-        assert!(KeyState { revoked: true, ..key() }.takes_from(&key()));
-        assert!(KeyState { digest: Digest::from_bytes(&[9; 32]), ..key() }.takes_from(&key()));
-        let later = KeyState { expire: at(6), ..narrow.clone() };
-        assert!(!later.takes_from(&narrow) && narrow.takes_from(&later));
-        let wider = KeyState { networks: networks(&["10.0.0.0/7", "192.0.2.1"]), ..narrow.clone() };
-        assert!(!wider.takes_from(&narrow) && narrow.takes_from(&wider));
+        assert!(keys.iter().all(KeyPatch::sets_rights));
+        assert!(!TenantPatch { display_name: name, ..TenantPatch::default() }.sets_rights());
+        let tenants = [
+            TenantPatch { networks: Some(Networks::default()), ..TenantPatch::default() },
+            TenantPatch { per_minute: Some(0), ..TenantPatch::default() },
+            TenantPatch { suspended: Some(false), ..TenantPatch::default() },
+        ];
+        assert!(tenants.iter().all(TenantPatch::sets_rights));
     }
 }

@@ -158,7 +158,7 @@ async fn a_caller_who_waits_no_longer_hears_that_it_is_committed() {
     let replicas = Replicas::start(2).await;
     let (id, secret) = replicas.create(0).await;
     replicas.servers[1].signal("STOP");
-    let mut keys = client::keys(&replicas.servers[0].api(), Metadata::bearer(&replicas.owner));
+    let mut keys = client::patient_keys(&replicas.servers[0].api(), Metadata::bearer(&replicas.owner));
     let mut request = tonic::Request::new(RevokeApiKeyRequest { id: id.clone() });
     request.set_timeout(Duration::from_millis(500));
     let told =
@@ -205,6 +205,44 @@ async fn rows_of_dead_replicas_with_another_lease_are_outlasted() {
     assert!(replicas.accepts(0, &secret).await);
     let receipt = replicas.revoke(0, &id).await.unwrap();
     assert_eq!((receipt.replicas_acknowledged, receipt.leases_expired), (1, 0), "{receipt:?}");
+}
+
+// A narrowing whose outcome its caller never heard, repeated at another replica:
+// that it changes nothing there does not mean that it holds everywhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_narrowing_that_is_repeated_waits_for_all_like_the_first() {
+    let replicas = Replicas::start(3).await;
+    let (id, secret) = replicas.create(0).await;
+    replicas.servers[1].signal("STOP");
+    let narrow = async |at: usize, patience: Duration| {
+        let mut keys = client::keys(&replicas.servers[at].api(), Metadata::bearer(&replicas.owner));
+        let mut request = tonic::Request::new(UpdateApiKeyRequest {
+            id: id.clone(),
+            scopes: vec!["keys.read".into()],
+            update_mask: Some(prost_types::FieldMask { paths: vec!["scopes".into()] }),
+            ..Default::default()
+        });
+        request.set_timeout(patience);
+        keys.update_api_key(request).await
+    };
+    let unheard = narrow(0, Duration::from_millis(300)).await;
+    assert_eq!(unheard.unwrap_err().code(), Code::DeadlineExceeded);
+    let begun = Instant::now();
+    narrow(2, Duration::from_secs(10)).await.unwrap();
+    assert!(begun.elapsed() >= LEASE / 4, "it returned while a replica could still know the old scopes");
+    replicas.servers[1].signal("CONT");
+    let mut asker = client::authn(&replicas.servers[1].api(), Metadata::bearer(&secret));
+    let wide = VerifyCredentialRequest {
+        credential: secret.clone(),
+        required_permission: "keys.write".into(),
+        ..Default::default()
+    };
+    match asker.verify_credential(wide).await {
+        Ok(answer) => assert!(!matches!(answer.into_inner().outcome, Some(Outcome::Principal(_)))),
+        Err(status) => {
+            assert!(matches!(status.code(), Code::Unavailable | Code::PermissionDenied), "{status}");
+        }
+    }
 }
 
 // Rule 10: a database that was set back is not answered from until somebody says that this is meant.

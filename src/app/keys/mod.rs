@@ -5,7 +5,6 @@ mod rules;
 use super::{App, Caller};
 use crate::domain::address::Networks;
 use crate::domain::audit::{Action, Event};
-use crate::domain::fencing::Effect;
 use crate::domain::keys::{Environment, Key, KeyKind, KeyPatch, KeyState, MAX_IMPORTED_LIFE};
 use crate::domain::paging::Page;
 use crate::domain::tenants::DisplayName;
@@ -170,14 +169,15 @@ impl App {
         etag: String,
     ) -> Result<Written<Key>, Failure> {
         self.check_expiry(patch.expire.flatten())?;
-        let judge = caller.clone();
-        self.change(caller, key, etag, Action::KeyUpdated, move |before, now| {
+        let (judge, sets_rights) = (caller.clone(), patch.sets_rights());
+        let change = self.begin_change(caller, key, etag, Action::KeyUpdated, None, move |before, now| {
             if let Some(scopes) = patch.scopes {
                 rescope(&judge, &before, scopes)?;
             }
             Ok(before.patched(patch, now))
-        })
-        .await
+        });
+        let written = change.await?;
+        Ok(self.settled(caller, written, Action::KeyUpdated.fences(sets_rights)).await?.0)
     }
 
     /// Gives a key a new secret.
@@ -200,7 +200,7 @@ impl App {
         let (digest, prefix) = (minted.digest(), profile.prefix.clone());
         let once = request_id.map(|id| format!("rotate:{id}"));
         let written = self
-            .change_once(caller, key, etag, Action::KeyRotated, once, move |before, now| {
+            .begin_change(caller, key, etag, Action::KeyRotated, once, move |before, now| {
                 let mut rotated = if before.state.imported && !overlap.is_zero() {
                     // The two secrets would be looked for in different ways.
                     let why = "an imported key is rotated without overlap";
@@ -213,7 +213,8 @@ impl App {
                 Ok(rotated)
             })
             .await?;
-        Ok((written, minted))
+        let settled = self.settled(caller, written, Action::KeyRotated.fences(true)).await?;
+        Ok((settled.0, minted))
     }
 
     /// Ends a key for good. Doing so again changes nothing.
@@ -223,7 +224,7 @@ impl App {
         let write = self.begin_change(caller, key, String::new(), Action::KeyRevoked, None, |before, now| {
             Ok(if before.state.revoked { before } else { before.revoked(now) })
         });
-        let (written, _) = write.await?;
+        let written = write.await?;
         let last_accepted = self.replica.view.last_use(written.value.state.digest).or(shown.last_used);
         // A retry waits too: the first answer may have been lost before it held.
         let (written, settled) = self.settled(caller, written, true).await?;
@@ -398,32 +399,7 @@ impl App {
         Ok(self.settled(caller, written, false).await?.0)
     }
 
-    async fn change(
-        &self,
-        caller: &Caller,
-        key: KeyId,
-        etag: String,
-        action: Action,
-        change: impl FnOnce(Key, Timestamp) -> Result<Key, Refusal> + Send + 'static,
-    ) -> Result<Written<Key>, Failure> {
-        self.change_once(caller, key, etag, action, None, change).await
-    }
-
-    async fn change_once(
-        &self,
-        caller: &Caller,
-        key: KeyId,
-        etag: String,
-        action: Action,
-        request_id: Option<String>,
-        change: impl FnOnce(Key, Timestamp) -> Result<Key, Refusal> + Send + 'static,
-    ) -> Result<Written<Key>, Failure> {
-        let (written, takes) = self.begin_change(caller, key, etag, action, request_id, change).await?;
-        Ok(self.settled(caller, written, takes).await?.0)
-    }
-
-    /// Reads, judges and replaces a key in one transaction; also says whether
-    /// that takes anything away.
+    /// Reads, judges and replaces a key in one transaction.
     async fn begin_change(
         &self,
         caller: &Caller,
@@ -432,7 +408,7 @@ impl App {
         action: Action,
         request_id: Option<String>,
         change: impl FnOnce(Key, Timestamp) -> Result<Key, Refusal> + Send + 'static,
-    ) -> Result<(Written<Key>, bool), Failure> {
+    ) -> Result<Written<Key>, Failure> {
         let (store, caller) = (self.store.clone(), caller.clone());
         let now = self.clock.now();
         let event = Event::new(caller.tenant(), action, key, now, &*self.entropy);
@@ -448,19 +424,16 @@ impl App {
                     writable(&caller, &before)?;
                     changeable(&before, action, &etag)?;
                     let (version, name) = (before.version, before.display_name.as_str().to_owned());
-                    let state = before.state.clone();
                     let after = change(before, now)?;
                     tx.detail("display_name", name);
                     if after.version != version && !rows::key_replace(tx, &after).await? {
                         return Err(stale().into());
                     }
-                    let takes = after.state.takes_from(&state) || action.effect() == Effect::Takes;
-                    Ok((after, takes))
+                    Ok(after)
                 })
                 .await
         };
-        let Written { value: (key, takes), revision } = self.store.detached(writing).await?;
-        Ok((Written { value: key, revision }, takes))
+        Ok(self.store.detached(writing).await?)
     }
 }
 

@@ -3,6 +3,9 @@ use bytes::{Buf, BufMut};
 use doorward::pb::v1::authn_service_client::AuthnServiceClient;
 use doorward::pb::v1::keys_service_client::KeysServiceClient;
 use doorward::pb::v1::tenancy_service_client::TenancyServiceClient;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use std::collections::HashMap;
 use std::time::Duration;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -68,6 +71,17 @@ pub fn channel(address: &str) -> Channel {
 /// A client for keys.
 pub fn keys(address: &str, metadata: Metadata) -> Keys {
     KeysServiceClient::with_interceptor(channel(address), metadata)
+}
+
+/// A client for keys that leaves a deadline to the server alone, where tonic's own connection gives
+/// up by itself the moment that the deadline passes.
+pub fn patient_keys(
+    address: &str,
+    metadata: Metadata,
+) -> KeysServiceClient<InterceptedService<Client<HttpConnector, tonic::body::Body>, Metadata>> {
+    let http = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let origin = format!("http://{address}").parse().unwrap();
+    KeysServiceClient::with_origin(InterceptedService::new(http, metadata), origin)
 }
 
 /// A client for checks.
