@@ -137,7 +137,8 @@ impl House {
         let (replica, following) =
             Replica::start(&store, Arc::clone(&clock) as _, Arc::new(OsEntropy), options).await?;
         let pepper = Pepper::new(vec![0; Pepper::MIN].into()).context("the pepper is too short")?;
-        let verifier = Verifier::new(replica, Arc::new(town::forms()), pepper, 0);
+        let tokens = Arc::new(doorward::app::tokens::Tokens::new(<_>::default(), None));
+        let verifier = Verifier::new(replica, Arc::new(town::forms()), pepper, tokens, 0);
         Ok(Self { verifier, clock, _following: following, _directory: directory })
     }
 

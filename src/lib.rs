@@ -12,6 +12,7 @@
 //! | [`protocol`] | what both ends of a connection agree on |
 //! | [`client`] | what other programs link to call a Doorward |
 //! | `store` | SQLite and PostgreSQL |
+//! | `mail` | letters to people, by SMTP or into a folder |
 //! | `replica` | keeps the view in step with the database |
 //! | `app` | use cases; the one verifier |
 //! | `guard` | what stands between the network and every handler |
@@ -37,6 +38,8 @@ pub mod grpc;
 pub mod guard;
 #[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
+pub mod mail;
 #[cfg(feature = "server")]
 pub mod otlp;
 pub mod pb;

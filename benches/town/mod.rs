@@ -39,6 +39,7 @@ pub fn tenant(number: u64) -> Result<TenantState> {
         suspended: false,
         networks: Networks::default(),
         per_minute: Limit::MAX,
+        mfa_required: false,
     })
 }
 

@@ -60,7 +60,7 @@ pub async fn begin(
     let now = clock.now();
     let (tenant, owner) = (TenantId::new(now, entropy), UserId::new(now, entropy));
     let password = Password::generate(entropy);
-    let hash = password.hash().map_err(|error| Error::Unavailable(error.into()))?;
+    let hash = password.hash(entropy).map_err(|error| Error::Unavailable(error.into()))?;
     let mint = |kind| {
         let profile = forms.for_new(kind, Environment::Live).ok_or_else(|| no_profile(kind))?;
         Ok::<_, Refusal>((Minted::new(profile, entropy), profile.prefix.clone()))

@@ -59,15 +59,20 @@ impl Caller {
     pub fn name(&self) -> String {
         match self.user() {
             Some(user) => user.to_string(),
-            None => self.verified.key.to_string(),
+            None => self.verified.credential.to_string(),
         }
+    }
+
+    /// The caller, for a mutation that ends the very credential that they use.
+    pub(super) fn actor_without_credential(&self) -> Actor {
+        Actor { credential: None, ..self.actor() }
     }
 
     /// The caller, for the audit log.
     pub fn actor(&self) -> Actor {
         Actor {
             id: self.name(),
-            credential: Some(self.verified.key),
+            credential: Some(self.verified.credential),
             address: self.address,
             correlation: self.correlation.to_string(),
         }

@@ -2,8 +2,15 @@
 
 pub mod bootstrap;
 mod caller;
+pub mod hashing;
 pub mod keys;
+pub mod login;
+pub mod mfa;
+mod passwords;
+pub mod people;
+mod sessions;
 pub mod tenants;
+pub mod tokens;
 mod uses;
 mod verify;
 pub mod watch;
@@ -37,6 +44,8 @@ pub struct App {
     pub forms: Arc<Forms>,
     /// The secret over digests of imported keys.
     pub pepper: Pepper,
+    /// What use cases of people need.
+    pub people: people::People,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -71,6 +80,16 @@ impl App {
         written: Written<T>,
         takes: bool,
     ) -> Result<(Written<T>, Settled), Failure> {
+        self.settled_by(written, takes, caller.deadline).await
+    }
+
+    /// The same for whoever stops waiting at that moment of the boot-time clock.
+    async fn settled_by<T>(
+        &self,
+        written: Written<T>,
+        takes: bool,
+        deadline: Option<u64>,
+    ) -> Result<(Written<T>, Settled), Failure> {
         if !takes {
             self.replica.wait_for(written.revision, SETTLE).await?;
             return Ok((written, Settled::default()));
@@ -81,7 +100,7 @@ impl App {
             revision = self.store.newest().await?;
         }
         let committed = self.clock.moment().monotonic;
-        let deadline = caller.deadline.map(|deadline| deadline.saturating_sub(farewell(deadline, committed)));
+        let deadline = deadline.map(|deadline| deadline.saturating_sub(farewell(deadline, committed)));
         let Ok(settled) = self.replica.fence(revision, committed, deadline).await else {
             let message = "the change is made and still spreading to all replicas; \
                            ask again, or wait for one lease";

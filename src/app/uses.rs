@@ -1,4 +1,4 @@
-//! When keys were last used.
+//! When credentials were last used.
 
 use super::App;
 use crate::domain::{Failure, Timestamp};
@@ -8,6 +8,7 @@ use crate::domain::{Failure, Timestamp};
 pub async fn flush_uses(app: &App, since: Timestamp) -> Result<Timestamp, Failure> {
     let now = app.clock.now();
     let uses = app.replica.view.used_since(since);
+    let uses = uses.into_iter().filter_map(|(used, at)| Some((used.key()?, at))).collect();
     let store = app.store.clone();
     let writing = async move { crate::store::keys::keys_used(&store, uses).await };
     app.store.detached(writing).await?;

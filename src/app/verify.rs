@@ -1,8 +1,9 @@
 //! The one verifier: every credential on every surface is checked here, from
 //! memory, without waiting for anything.
 
-use crate::domain::keys::KeyKind;
-use crate::domain::{Digest, Failure, Fault, Moment, Reason, Refusal};
+use super::tokens::Tokens;
+use crate::domain::keys::{Environment, KeyKind};
+use crate::domain::{Digest, Failure, Fault, Moment, Refusal, Timestamp};
 use crate::replica::Replica;
 use crate::secret::{Forms, NotAKey, Pepper, sha256};
 use crate::view::{Demand, Found, Held, Judge, Presented, Terms, Verified};
@@ -14,14 +15,21 @@ pub struct Verifier {
     replica: Arc<Replica>,
     forms: Arc<Forms>,
     pepper: Pepper,
+    tokens: Arc<Tokens>,
     default_per_minute: u32,
 }
 
 impl Verifier {
     /// A verifier over this view. `default_per_minute` is the limit of keys
     /// whose tenant says nothing; 0 is none.
-    pub fn new(replica: Arc<Replica>, forms: Arc<Forms>, pepper: Pepper, default_per_minute: u32) -> Self {
-        Self { replica, forms, pepper, default_per_minute }
+    pub fn new(
+        replica: Arc<Replica>,
+        forms: Arc<Forms>,
+        pepper: Pepper,
+        tokens: Arc<Tokens>,
+        default_per_minute: u32,
+    ) -> Self {
+        Self { replica, forms, pepper, tokens, default_per_minute }
     }
 
     /// Checks a credential as presented, without its scheme. `at` must have
@@ -32,19 +40,45 @@ impl Verifier {
     /// told as a bad credential.
     pub fn check(&self, presented: &str, demand: &Demand<'_>, at: Moment) -> Result<Verified, Failure> {
         let form = self.forms.recognise(presented);
-        let Ok(form) = form else { return Err(not_a_key(presented).into()) };
+        let Ok(form) = form else { return self.check_token(presented, demand, at) };
         self.fresh(at)?;
         let profile = form.profile;
         let (digest, found) =
             self.find(presented, profile.check == 0).ok_or_else(Refusal::invalid_api_key)?;
-        let presented = Presented { digest, kind: profile.kind, environment: profile.environment };
+        let presented =
+            Presented { digest, kind: profile.kind, environment: profile.environment, login: None };
         Ok(self.judge().verify(&presented, &found, demand, at.wall)?)
+    }
+
+    /// Checks what has the form of no key: it may be an access token.
+    fn check_token(&self, presented: &str, demand: &Demand<'_>, at: Moment) -> Result<Verified, Failure> {
+        if !Tokens::is_one(presented) {
+            return Err(Refusal::invalid_api_key().into());
+        }
+        self.fresh(at)?;
+        let view = &self.replica.view;
+        let says = self.tokens.read(view, presented, at.wall)?;
+        let digest = Digest::of_session(says.session);
+        let found = view.key(digest).ok_or_else(Refusal::session_revoked)?;
+        let environment = Environment::Live;
+        let presented = Presented { digest, kind: KeyKind::User, environment, login: Some(says.login) };
+        let verified = self.judge().verify(&presented, &found, demand, at.wall)?;
+        let principal = &verified.principal;
+        if principal.tenant() != says.tenant || principal.user != Some(says.user) {
+            return Err(super::tokens::invalid().into());
+        }
+        Ok(verified)
     }
 
     /// Whether a text that was refused could be a key that was made elsewhere a
     /// moment ago: it has the form of one and is not known here.
-    pub fn may_be_new(&self, presented: &str) -> bool {
-        let Ok(form) = self.forms.recognise(presented) else { return false };
+    pub fn may_be_new(&self, presented: &str, now: Timestamp) -> bool {
+        let Ok(form) = self.forms.recognise(presented) else {
+            // A session that was opened elsewhere.
+            let view = &self.replica.view;
+            let said = Tokens::is_one(presented).then(|| self.tokens.read(view, presented, now));
+            return matches!(said, Some(Ok(says)) if view.key(Digest::of_session(says.session)).is_none());
+        };
         self.find(presented, form.profile.check == 0).is_none()
     }
 
@@ -127,12 +161,4 @@ impl Verifier {
     pub fn revision(&self) -> crate::domain::changes::Revision {
         self.replica.view.applied()
     }
-}
-
-/// What has the form of no key is told apart from a token by its form alone.
-fn not_a_key(presented: &str) -> Refusal {
-    if presented.bytes().filter(|byte| *byte == b'.').count() == 2 {
-        return Refusal::new(Reason::InvalidToken, "the token is not valid");
-    }
-    Refusal::invalid_api_key()
 }

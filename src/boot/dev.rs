@@ -4,6 +4,7 @@ use super::server::Server;
 use crate::app::bootstrap::{Beginning, begin, existing_tenant};
 use crate::config::Settings;
 use crate::domain::TenantId;
+use crate::mail::Transport;
 use crate::secret::Forms;
 use crate::store::{Options, Store, Url};
 use std::path::Path;
@@ -44,6 +45,13 @@ pub async fn dev(mut settings: Settings, dir: &Path) -> anyhow::Result<Dev> {
             here,
             "`doorward dev` listens on this machine alone; `doorward serve` listens elsewhere"
         );
+    }
+    if settings.mail.transport == Transport::None {
+        // Links are to be seen somewhere, and nobody else reads this console.
+        settings.mail.transport = Transport::Log;
+    }
+    if settings.people.link_base.is_none() {
+        settings.people.link_base = Some(format!("http://{}", settings.api.listen).try_into()?);
     }
     let beginning = first_tenant(&settings).await?;
     let server = Server::start(settings).await?;

@@ -9,6 +9,7 @@ mod gathering;
 mod listener;
 mod log;
 mod panics;
+mod people;
 mod server;
 mod stack;
 mod tls;

@@ -24,6 +24,9 @@ use tonic::body::Body;
 use tonic_health::server::HealthReporter;
 use tower::Service;
 
+/// How often it is looked whether a signing key is due. One is made a day ahead.
+const TEND: Duration = Duration::from_mins(1);
+
 /// How often uses of keys are written down.
 const FLUSH: Duration = Duration::from_secs(15);
 
@@ -149,7 +152,8 @@ impl Server {
         if let Err(error) = flush_uses(&self.parts.app, crate::domain::Timestamp::from_micros(0)).await {
             tracing::warn!(%error, "the last uses of keys were not written down");
         }
-        let Parts { app, following, .. } = self.parts;
+        let Parts { app, following, carrying, .. } = self.parts;
+        carrying.finish(LEAVE).await;
         drop(following);
         match tokio::time::timeout(LEAVE, app.replica.leave(&app.store)).await {
             Ok(Ok(())) => {}
@@ -168,6 +172,7 @@ impl Server {
         let stop = self.stop.clone();
         let app = Arc::clone(&self.parts.app);
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_uses(Arc::clone(&app))));
+        self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_signing_keys(Arc::clone(&app))));
         let (metrics, reporter) = (Arc::clone(&self.parts.metrics), self.reporter.clone());
         self.ports.spawn(stop.run_until_cancelled_owned(async move {
             let mut serving = true;
@@ -197,6 +202,15 @@ async fn keep_uses(app: Arc<App>) {
         match flush_uses(&app, since).await {
             Ok(now) => since = now,
             Err(error) => tracing::warn!(%error, "uses of keys were not written down; trying again"),
+        }
+    }
+}
+
+async fn keep_signing_keys(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(TEND).await;
+        if let Err(error) = app.tend_signing_keys().await {
+            tracing::warn!(%error, "the signing keys were not looked after; trying again");
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::domain::{Clock, Entropy};
 use crate::grpc::{Authn, Checks, Keys, MAX_REQUEST, Tenancy, WithChecks};
 use crate::guard::{Guard, GuardLayer, Guarded, Policy};
+use crate::mail::Carrying;
 use crate::pb;
 use crate::pb::v1::authn_service_server::AuthnServiceServer;
 use crate::pb::v1::keys_service_server::KeysServiceServer;
@@ -32,6 +33,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Keeps the view in step for as long as it lives.
     pub following: Following,
+    /// Carries letters for as long as it lives.
+    pub carrying: Carrying,
 }
 
 /// The whole gRPC stack, guard first.
@@ -53,8 +56,15 @@ pub async fn parts(
     let (replica, following) =
         Replica::start(&store, Arc::clone(&clock), Arc::clone(&entropy), settings.coherence).await?;
     let limit = settings.limits.default_per_minute;
-    let verifier = Arc::new(Verifier::new(Arc::clone(&replica), Arc::clone(&forms), pepper.clone(), limit));
     let metrics = Arc::new(Metrics::new()?);
+    let (people, carrying) = super::people::start(settings, &store, &clock, &entropy, &metrics).await?;
+    let verifier = Arc::new(Verifier::new(
+        Arc::clone(&replica),
+        Arc::clone(&forms),
+        pepper.clone(),
+        Arc::clone(&people.tokens),
+        limit,
+    ));
     let guard = Guard::new(
         Arc::clone(&verifier),
         Arc::clone(&clock),
@@ -68,12 +78,14 @@ pub async fn parts(
         verifier,
         forms,
         pepper,
+        people,
         clock,
         entropy,
         metrics: Arc::clone(&metrics),
         watches: <_>::default(),
     };
-    Ok(Parts { app: Arc::new(app), guard: Arc::new(guard), metrics, following })
+    app.tend_signing_keys().await.map_err(|failure| anyhow::anyhow!("signing keys: {failure}"))?;
+    Ok(Parts { app: Arc::new(app), guard: Arc::new(guard), metrics, following, carrying })
 }
 
 /// The configured pepper, or the instance's own.

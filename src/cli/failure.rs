@@ -1,6 +1,7 @@
 //! What went wrong, what to do about it, and the exit code.
 
 use crate::cli::output::Output;
+use crate::client::login::{LoginError, NotFresh};
 use crate::client::{AddressError, ConnectError, CredentialError, Refusal};
 use crate::pb::v1::ErrorReason;
 use std::io;
@@ -25,6 +26,9 @@ pub enum Failure {
     /// There is no credential to send.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// The kept login cannot be used.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -48,6 +52,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::Address(_) => USAGE,
             Self::Credential(_)
+            | Self::Login(_)
             | Self::Connect(_)
             | Self::Refused(_)
             | Self::Write(_)
@@ -85,6 +90,7 @@ impl Failure {
             Self::Usage(_)
             | Self::Address(_)
             | Self::Credential(_)
+            | Self::Login(_)
             | Self::Connect(ConnectError::Credential(_))
             | Self::Write(_)
             | Self::Incomplete(_)
@@ -96,6 +102,16 @@ impl Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Refused(Box::new(Refusal::from(status)))
+    }
+}
+
+impl From<NotFresh> for Failure {
+    fn from(error: NotFresh) -> Self {
+        match error {
+            NotFresh::Login(error) => Self::Login(error),
+            NotFresh::Over(refusal) | NotFresh::Refused(refusal) => Self::Refused(Box::new(refusal)),
+            other @ (NotFresh::LoggedOut | NotFresh::Incomplete) => Self::Local(other.to_string()),
+        }
     }
 }
 
@@ -123,7 +139,7 @@ fn hint(refusal: &Refusal) -> &'static str {
 fn hint_for_reason(reason: ErrorReason) -> &'static str {
     match reason {
         ErrorReason::CredentialsMissing => {
-            "set DOORWARD_API_KEY, or DOORWARD_API_KEY_FILE to a file that holds a key"
+            "log in with `doorward login`, or set DOORWARD_API_KEY, or DOORWARD_API_KEY_FILE to a file that holds a key"
         }
         ErrorReason::InvalidApiKey => {
             "check that DOORWARD_API_KEY is the whole key, of this server, and not revoked; `doorward key create` makes a new one"
@@ -131,7 +147,13 @@ fn hint_for_reason(reason: ErrorReason) -> &'static str {
         ErrorReason::ApiKeyExpired => {
             "make a new key, or have somebody move the end with `doorward key update --expires`"
         }
-        ErrorReason::InvalidToken | ErrorReason::TokenExpired => "get a fresh token, or use an API key",
+        ErrorReason::InvalidToken | ErrorReason::TokenExpired => {
+            "log in again: doorward login; for the token of a link, have another sent"
+        }
+        ErrorReason::SessionRevoked => "log in again: doorward login",
+        ErrorReason::InvalidLogin => {
+            "check the address, the password and the code; `doorward password reset --email` sends a link to set a new password"
+        }
         ErrorReason::AmbiguousCredentials => {
             "send one credential only; a proxy on the way may be adding another"
         }
@@ -139,7 +161,9 @@ fn hint_for_reason(reason: ErrorReason) -> &'static str {
             "use a key whose owner has the permission and whose scopes include it; `doorward whoami` shows what this one may do"
         }
         ErrorReason::FeatureNotLicensed => "ask the operator to license the feature for the tenant",
-        ErrorReason::MfaRequired => "log in with a second factor; an API key cannot give one",
+        ErrorReason::MfaRequired => {
+            "log in anew with a second factor (`doorward login`; `doorward mfa enroll` sets one up); an API key cannot give one"
+        }
         ErrorReason::IpNotAllowed => {
             "call from an allowed network, or have the key's (`doorward key update --network`) or the tenant's (`doorward tenant allowlist`) changed from one"
         }
@@ -219,15 +243,15 @@ mod tests {
     fn every_reason_has_a_hint_of_its_own() {
         let generic = hint_for_code(Code::Unknown);
         let mut seen = BTreeSet::new();
-        for number in 1..=24 {
+        for number in 1..=26 {
             let reason = ErrorReason::try_from(number).unwrap();
             let name = reason.as_str_name().strip_prefix(REASON_PREFIX).unwrap();
             let hint = hint(&refusal(Some(name), Code::Unknown));
             assert_ne!(hint, generic, "{name}");
             seen.insert(hint);
         }
-        assert!(ErrorReason::try_from(25).is_err(), "a new reason needs a row here");
-        assert_eq!(seen.len(), 23, "only the two token reasons share a hint");
+        assert!(ErrorReason::try_from(27).is_err(), "a new reason needs a row here");
+        assert_eq!(seen.len(), 25, "only the two token reasons share a hint");
     }
 
     #[test]

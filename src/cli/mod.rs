@@ -6,13 +6,21 @@
 //! [`output`]; whatever goes wrong is a [`failure`], with a hint and an exit code.
 
 pub mod completions;
+pub mod email;
+pub mod factor;
 pub mod failure;
 pub mod keys;
+pub mod login;
+pub mod mfa;
 pub mod output;
 pub mod paging;
+pub mod password;
+pub mod prompt;
+mod qr;
 pub mod repeat;
 pub mod server;
 pub mod session;
+pub mod sessions;
 pub mod table;
 pub mod tenants;
 mod told;
@@ -27,15 +35,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const AFTER_HELP: &str = "\
-Credential (client verbs):
+Credential (client verbs), the first that there is:
   DOORWARD_API_KEY       the key, or
   DOORWARD_API_KEY_FILE  a file that holds it; a key is never given as an argument
+  doorward login         the login that is kept for the server (DOORWARD_LOGIN_FILE names its file)
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 64 bad configuration
 
 Examples:
   doorward dev                               a server on this machine, with a tenant and keys
-  doorward whoami                            who the key in DOORWARD_API_KEY stands for
+  doorward login --email you@acme.example    log in as a person
+  doorward whoami                            who the key or the login stands for
   doorward key create ci --scope keys.read   a key that may only read keys
   doorward key list --output json | jq -r '.api_keys[].id'";
 
@@ -67,7 +77,7 @@ pub struct Global {
     /// How answers are written
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,
-    /// Tenant to act for, by id or slug, if the key may act for several
+    /// Tenant to act for or to log in to, by id or slug, if there are several
     #[arg(long, global = true, env = "DOORWARD_TENANT", value_name = "TENANT")]
     pub tenant: Option<String>,
     /// How long a call may take, retries included, such as 10s or 1m
@@ -78,12 +88,29 @@ pub struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Log in as a person, and keep the login on this machine
+    Login(login::LoginArgs),
+    /// End the session of the login, and forget it here
+    #[command(after_help = login::LOGOUT_HELP)]
+    Logout,
     /// Show who the credential stands for and what it may do
     #[command(after_help = whoami::AFTER_HELP)]
     Whoami,
     /// Make, list, change, rotate, revoke and import API keys
     #[command(subcommand)]
     Key(keys::KeyVerb),
+    /// List and end your sessions
+    #[command(subcommand)]
+    Session(sessions::SessionVerb),
+    /// Set up and remove your second factor
+    #[command(subcommand)]
+    Mfa(mfa::MfaVerb),
+    /// Change your password, or set a forgotten one anew
+    #[command(subcommand)]
+    Password(password::PasswordVerb),
+    /// Prove that your e-mail address is yours
+    #[command(subcommand)]
+    Email(email::EmailVerb),
     /// Make and manage tenants, their members and their networks
     #[command(subcommand)]
     Tenant(tenants::TenantVerb),
@@ -102,6 +129,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         output: Output::stdio(cli.global.output, plain),
         environment: Box::new(environment),
         input: Box::new(std::io::stdin()),
+        terminal: prompt::terminal(),
         now: present(),
     };
     let done = match cli.command {
@@ -109,9 +137,16 @@ pub async fn run(cli: Cli) -> ExitCode {
             Ok(code) => return code,
             Err(cause) => Err(Failure::Local(format!("{cause:#}"))),
         },
-        client @ (Command::Whoami | Command::Key(_) | Command::Tenant(_) | Command::Completions(_)) => {
-            execute(client, &cli.global, &mut world).await
-        }
+        client @ (Command::Login(_)
+        | Command::Logout
+        | Command::Whoami
+        | Command::Key(_)
+        | Command::Session(_)
+        | Command::Mfa(_)
+        | Command::Password(_)
+        | Command::Email(_)
+        | Command::Tenant(_)
+        | Command::Completions(_)) => execute(client, &cli.global, &mut world).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -130,6 +165,12 @@ fn present() -> jiff::Timestamp {
 async fn execute(command: Command, global: &Global, world: &mut World) -> Result<(), Failure> {
     match command {
         Command::Completions(args) => completions::run(&args, &mut world.output),
+        Command::Login(args) => login::run(args, global, world).await,
+        Command::Logout => login::logout(global, world).await,
+        Command::Session(verb) => sessions::run(verb, Session::open(global, world).await?).await,
+        Command::Mfa(verb) => mfa::run(verb, Session::open(global, world).await?).await,
+        Command::Password(verb) => password::run(verb, global, world).await,
+        Command::Email(verb) => email::run(verb, global, world).await,
         Command::Whoami => whoami::run(Session::open(global, world).await?).await,
         Command::Key(verb) => keys::run(verb, Session::open(global, world).await?).await,
         Command::Tenant(verb) => tenants::run(verb, Session::open(global, world).await?).await,

@@ -85,6 +85,25 @@ impl Output {
         writeln!(self.err, "{}", clean(text))
     }
 
+    /// Says that something was done: the whole answer as JSON, or a line for people.
+    pub fn done<T: Shown>(&mut self, answer: &T, text: &str) -> io::Result<()> {
+        match self.format {
+            Format::Json => self.show(answer),
+            Format::Table => self.note(text),
+        }
+    }
+
+    /// Writes a question, and leaves the line open for the answer.
+    pub fn ask(&mut self, question: &str) -> io::Result<()> {
+        write!(self.err, "{}", clean(question))?;
+        self.err.flush()
+    }
+
+    /// Whether results are coloured.
+    pub fn is_coloured(&self) -> bool {
+        self.colour_out
+    }
+
     /// Writes an error: its first line marked, the rest indented.
     pub fn error(&mut self, lines: &[String]) -> io::Result<()> {
         let mark = if self.colour_err { format!("{RED}error:{PLAIN} ") } else { "error: ".to_owned() };

@@ -3,8 +3,11 @@
 use crate::cli::Global;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
-use crate::client::{self, Address, Client, Options, Presented, Repeat};
-use jiff::Timestamp;
+use crate::cli::prompt::Terminal;
+use crate::client::login::{self, LoginError, Logins, Tokens};
+use crate::client::{self, Address, Client, CredentialError, Options, Presented, Refusal, Repeat};
+use crate::domain::Timestamp;
+use crate::pb::v1::ErrorReason;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::Read;
@@ -25,8 +28,10 @@ pub struct World {
     pub environment: Box<Environment>,
     /// Standard input.
     pub input: Box<dyn Read + Send>,
+    /// Whoever can be asked, if standard input is a terminal.
+    pub terminal: Option<Box<dyn Terminal>>,
     /// The present.
-    pub now: Timestamp,
+    pub now: jiff::Timestamp,
 }
 
 /// A connection with the caller's credential, and the world around it.
@@ -36,36 +41,141 @@ pub struct Session<'a> {
     /// The world around it.
     pub world: &'a mut World,
     address: Address,
+    login: Option<Held>,
+}
+
+/// The kept login that a session stands on.
+struct Held {
+    logins: Logins,
+    tokens: Tokens,
+}
+
+/// What a session stands on.
+enum Credential {
+    Key(Presented),
+    Login(Held),
 }
 
 impl<'a> Session<'a> {
-    /// Connects as the options and the environment say.
+    /// Connects as the options and the environment say: with the key of the
+    /// environment if there is one, else with the login that is kept for the server.
     pub async fn open(global: &Global, world: &'a mut World) -> Result<Self, Failure> {
         let address = Address::parse(&global.address)?;
-        let credential = Presented::from_environment(&*world.environment)?;
+        match credential(&address, world)? {
+            Credential::Key(key) => {
+                Self::connect(address, Some(&key), global.tenant.clone(), global, world).await
+            }
+            Credential::Login(held) => {
+                let mut session = Self::connect(address, None, global.tenant.clone(), global, world).await?;
+                session.client.present(&held.tokens.access)?;
+                let is_stale = held.tokens.is_stale(session.now());
+                session.login = Some(held);
+                if is_stale {
+                    session.renew().await?;
+                }
+                Ok(session)
+            }
+        }
+    }
+
+    /// Connects without a credential, for calls that need none.
+    pub async fn anonymous(global: &Global, world: &'a mut World) -> Result<Self, Failure> {
+        let address = Address::parse(&global.address)?;
+        Self::connect(address, None, None, global, world).await
+    }
+
+    /// The server.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The present, as a login reckons it: the beginning of the command, so
+    /// that a token is at its end rather too early than too late.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.world.now.as_microsecond())
+    }
+
+    /// Makes a call, repeated as [`client::call`] says. A kept login whose token
+    /// is refused as expired is refreshed, and the call made once more.
+    pub async fn call<T, F, A>(&mut self, repeat: Repeat, mut attempt: F) -> Result<T, Failure>
+    where
+        F: FnMut() -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        let refusal = match self.once(repeat, &mut attempt).await? {
+            Ok(answer) => return Ok(answer),
+            Err(status) => Refusal::from(status),
+        };
+        if self.login.is_some() && refusal.is(ErrorReason::TokenExpired) {
+            self.renew().await?;
+            return Ok(self.once(repeat, &mut attempt).await??);
+        }
+        if refusal.is(ErrorReason::SessionRevoked) {
+            self.leave().await?;
+        }
+        Err(Failure::Refused(Box::new(refusal)))
+    }
+
+    /// Forgets the login that this session stands on, for it is over.
+    pub async fn leave(&mut self) -> Result<(), Failure> {
+        match self.login.take() {
+            Some(held) => Ok(held.logins.leave(&held.tokens, self.client.deadline()).await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn connect(
+        address: Address,
+        key: Option<&Presented>,
+        tenant: Option<String>,
+        global: &Global,
+        world: &'a mut World,
+    ) -> Result<Self, Failure> {
         if address.is_exposed() {
             world
                 .output
-                .note(&format!("warning: {address} is not encrypted; your key can be read on the way"))?;
+                .note(&format!("warning: {address} is not encrypted; your secrets can be read on the way"))?;
         }
-        let options =
-            Options { deadline: global.timeout, tenant: global.tenant.clone(), ..Options::default() };
+        let options = Options { deadline: global.timeout, tenant, ..Options::default() };
         let waiting = format!("connecting to {address} …");
-        let connection = Client::connect(&address, Some(&credential), &options);
+        let connection = Client::connect(&address, key, &options);
         let client = patiently(connection, &waiting, &mut world.output).await??;
-        Ok(Self { client, world, address })
+        Ok(Self { client, world, address, login: None })
     }
 
-    /// Makes a call, repeated as [`client::call`] says.
-    pub async fn call<T, F, A>(&mut self, repeat: Repeat, attempt: F) -> Result<T, Failure>
+    async fn once<T, F, A>(&mut self, repeat: Repeat, attempt: &mut F) -> Result<Result<T, Status>, Failure>
     where
         F: FnMut() -> A,
         A: Future<Output = Result<Response<T>, Status>>,
     {
         let waiting = format!("waiting for {} …", self.address);
         let call = client::call(self.client.deadline(), repeat, attempt);
-        Ok(patiently(call, &waiting, &mut self.world.output).await??)
+        patiently(call, &waiting, &mut self.world.output).await
     }
+
+    async fn renew(&mut self) -> Result<(), Failure> {
+        let now = self.now();
+        let Some(held) = &mut self.login else { return Ok(()) };
+        let waiting = format!("waiting for {} …", self.address);
+        let fresh = login::fresh(&held.logins, &self.client, &held.tokens, now);
+        held.tokens = patiently(fresh, &waiting, &mut self.world.output).await??;
+        Ok(self.client.present(&held.tokens.access)?)
+    }
+}
+
+fn credential(address: &Address, world: &World) -> Result<Credential, Failure> {
+    let missing = match Presented::from_environment(&*world.environment) {
+        Ok(key) => return Ok(Credential::Key(key)),
+        Err(CredentialError::Missing) => CredentialError::Missing,
+        Err(wrong) => return Err(wrong.into()),
+    };
+    let logins = match Logins::locate(address, &*world.environment) {
+        Ok(logins) => logins,
+        Err(LoginError::NoPlace) => return Err(missing.into()),
+        Err(wrong) => return Err(wrong.into()),
+    };
+    let tokens = logins.read()?.and_then(|login| login.tokens).ok_or(missing)?;
+    Ok(Credential::Login(Held { logins, tokens }))
 }
 
 /// Awaits `work`, and says `waiting` on standard error once it takes long.

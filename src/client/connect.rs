@@ -111,6 +111,17 @@ impl Client {
         TenancyServiceClient::with_interceptor(self.channel.clone(), self.attach.clone())
     }
 
+    /// Has calls that begin from now on carry another credential, those of clones too.
+    pub fn present(&self, credential: &Presented) -> Result<(), CredentialError> {
+        self.attach.replace(credential)
+    }
+
+    /// The same connection for calls that need no credential and are meant for no tenant.
+    #[must_use]
+    pub fn without_credential(&self) -> Self {
+        Self { attach: self.attach.without_credential(), ..self.clone() }
+    }
+
     /// How long one call may take, retries included.
     pub fn deadline(&self) -> Duration {
         self.deadline

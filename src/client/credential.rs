@@ -1,9 +1,11 @@
 //! The credential that calls carry.
 
+use arc_swap::ArcSwapOption;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::metadata::errors::InvalidMetadataValue;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -25,7 +27,9 @@ const MAX_READ: usize = MAX_CREDENTIAL + 3;
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// Neither variable is set.
-    #[error("no credential: set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds the key")]
+    #[error(
+        "no credential: log in with `doorward login`, or set {KEY_VARIABLE}, or {KEY_FILE_VARIABLE} to a file that holds a key"
+    )]
     Missing,
     /// Both variables are set, so nobody can tell which one is meant.
     #[error("both {KEY_VARIABLE} and {KEY_FILE_VARIABLE} are set; unset one of them")]
@@ -112,10 +116,11 @@ impl fmt::Debug for Presented {
     }
 }
 
-/// Sets the credential, the tenant and the deadline on each call.
+/// Sets the credential, the tenant and the deadline on each call. The credential
+/// can be replaced, for all clones at once.
 #[derive(Clone)]
 pub struct Attach {
-    authorization: Option<MetadataValue<Ascii>>,
+    authorization: Arc<ArcSwapOption<MetadataValue<Ascii>>>,
     tenant: Option<MetadataValue<Ascii>>,
     deadline: Option<Duration>,
 }
@@ -130,7 +135,20 @@ impl Attach {
         let authorization = credential.map(bearer).transpose()?;
         let tenant = tenant.map(MetadataValue::try_from).transpose();
         let tenant = tenant.map_err(|_unsaid: InvalidMetadataValue| CredentialError::Tenant)?;
+        let authorization = Arc::new(ArcSwapOption::from_pointee(authorization));
         Ok(Self { authorization, tenant, deadline: Some(deadline) })
+    }
+
+    /// Has calls that begin from now on carry another credential, those of clones too.
+    pub fn replace(&self, credential: &Presented) -> Result<(), CredentialError> {
+        self.authorization.store(Some(Arc::new(bearer(credential)?)));
+        Ok(())
+    }
+
+    /// The same for calls that need no credential and are meant for no tenant.
+    #[must_use]
+    pub fn without_credential(&self) -> Self {
+        Self { authorization: Arc::default(), tenant: None, deadline: self.deadline }
     }
 
     /// The same for streams, which go on for as long as they can.
@@ -142,8 +160,8 @@ impl Attach {
 
 impl Interceptor for Attach {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.authorization {
-            request.metadata_mut().insert("authorization", value.clone());
+        if let Some(value) = &*self.authorization.load() {
+            request.metadata_mut().insert("authorization", MetadataValue::clone(value));
         }
         if let Some(value) = &self.tenant {
             request.metadata_mut().insert("x-tenant-id", value.clone());
@@ -158,7 +176,7 @@ impl Interceptor for Attach {
 impl fmt::Debug for Attach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attach")
-            .field("credential", &self.authorization.is_some())
+            .field("credential", &self.authorization.load().is_some())
             .field("tenant", &self.tenant)
             .field("deadline", &self.deadline)
             .finish()
@@ -246,5 +264,21 @@ mod tests {
             sent.metadata().get("authorization").is_none() && sent.metadata().get("x-tenant-id").is_none()
         );
         assert!(matches!(Attach::new(None, Some("a\nb"), Duration::ZERO), Err(CredentialError::Tenant)));
+    }
+
+    #[test]
+    fn a_replaced_credential_reaches_every_clone() {
+        let key = Presented::new(SECRET.to_owned()).unwrap();
+        let attach = Attach::new(Some(&key), Some("acme"), Duration::from_secs(7)).unwrap();
+        let (mut clone, mut bare) = (attach.clone(), attach.without_credential());
+        attach.replace(&Presented::new("other".to_owned()).unwrap()).unwrap();
+        let sent = clone.call(Request::new(())).unwrap();
+        let authorization = sent.metadata().get("authorization").unwrap();
+        assert_eq!((authorization.to_str().unwrap(), authorization.is_sensitive()), ("Bearer other", true));
+        let sent = bare.call(Request::new(())).unwrap();
+        assert!(
+            sent.metadata().get("authorization").is_none() && sent.metadata().get("x-tenant-id").is_none()
+        );
+        assert_eq!(sent.metadata().get("grpc-timeout").unwrap(), "7000000u");
     }
 }

@@ -22,6 +22,7 @@ mod clock;
 mod connect;
 mod credential;
 pub mod embedded;
+pub mod login;
 mod refusal;
 mod retry;
 

@@ -1,6 +1,7 @@
 //! A refusal in a form to act on.
 
 use super::connect::innermost;
+use crate::pb::v1::ErrorReason;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
@@ -9,6 +10,9 @@ use tonic_types::StatusExt;
 
 /// The domain of Doorward's reasons in `google.rpc.ErrorInfo`.
 pub const REASON_DOMAIN: &str = "doorward.dev";
+
+/// What every value of `ErrorReason` begins with, and no reason on the wire does.
+const REASON_PREFIX: &str = "ERROR_REASON_";
 
 const CORRELATION_HEADER: &str = "x-correlation-id";
 
@@ -39,6 +43,14 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// Finds the call in the server's log.
     pub correlation_id: Option<String>,
+}
+
+impl Refusal {
+    /// Whether this is the reason.
+    pub fn is(&self, reason: ErrorReason) -> bool {
+        let name = reason.as_str_name();
+        self.reason.as_deref() == Some(name.strip_prefix(REASON_PREFIX).unwrap_or(name))
+    }
 }
 
 impl From<&Status> for Refusal {
@@ -107,6 +119,7 @@ mod tests {
         let refusal = Refusal::from(status(REASON_DOMAIN));
         assert_eq!(refusal.code, Code::ResourceExhausted);
         assert_eq!(refusal.reason.as_deref(), Some("RATE_LIMIT_EXCEEDED"));
+        assert!(refusal.is(ErrorReason::RateLimitExceeded) && !refusal.is(ErrorReason::Internal));
         assert_eq!(refusal.to_string(), "Too many requests.");
         assert_eq!(refusal.metadata.get("retry_after").map(String::as_str), Some("3"));
         assert_eq!(refusal.fields, [FieldFault { field: "display_name".into(), fault: "is empty".into() }]);
@@ -118,6 +131,7 @@ mod tests {
     fn a_reason_of_somebody_else_is_not_ours() {
         let refusal = Refusal::from(status("example.com"));
         assert_eq!(refusal.reason, None);
+        assert!(!refusal.is(ErrorReason::RateLimitExceeded));
         assert!(refusal.metadata.is_empty());
     }
 

@@ -10,9 +10,15 @@ pub use listen::{Api, Ops, Tls};
 pub use read::{BadConfiguration, load};
 pub use secrets::{Secret, SecretFault};
 
-use crate::secret::Profile;
-use crate::{guard, http, otlp, replica, store};
+use crate::app::hashing::HashingOptions;
+use crate::app::tokens::TokenOptions;
+use crate::domain::letters::LinkBase;
+use crate::domain::signing::Algorithm;
+use crate::secret::token::SharedSecret;
+use crate::secret::{Profile, RootKey};
+use crate::{guard, http, mail, otlp, replica, store};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 /// Every setting, by section.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -40,6 +46,12 @@ pub struct Settings {
     pub proxies: guard::Options,
     /// Access tokens.
     pub tokens: Tokens,
+    /// People who log in.
+    pub people: People,
+    /// How passwords are hashed.
+    pub hashing: HashingOptions,
+    /// How letters go.
+    pub mail: mail::Options,
     /// The emergency key.
     pub break_glass: BreakGlass,
     /// What is logged, and how.
@@ -77,34 +89,94 @@ impl Default for Limits {
     }
 }
 
-/// `[tokens]`: access tokens. Read and checked, so that a configuration made
-/// for later versions is not refused; no token is issued yet.
+/// `[tokens]`: access tokens.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tokens {
-    /// How they are signed.
+    /// Who issues them: the claim `iss`.
+    pub issuer: String,
+    /// Whom they are for: the claim `aud`.
+    pub audience: String,
+    /// How they are signed: `RS256`, `ES256`, `EdDSA` or `HS256`.
     pub algorithm: Algorithm,
-    /// How long they live, in seconds.
+    /// How long they live, in seconds, where a tenant says nothing: 1 to 3600.
     pub access_ttl_seconds: u32,
-}
-
-/// How access tokens are signed (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "the names are the registered ones")]
-pub enum Algorithm {
-    #[serde(rename = "RS256")]
-    Rs256,
-    #[serde(rename = "ES256")]
-    Es256,
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-    #[serde(rename = "HS256")]
-    Hs256,
+    /// The secret of HS256, at least 32 bytes; all who verify have it too.
+    pub secret: Option<Secret>,
 }
 
 impl Default for Tokens {
     fn default() -> Self {
-        Self { algorithm: Algorithm::Rs256, access_ttl_seconds: 900 }
+        let TokenOptions { issuer, audience, algorithm, access_ttl_seconds } = TokenOptions::default();
+        Self { issuer, audience, algorithm, access_ttl_seconds, secret: None }
+    }
+}
+
+impl Tokens {
+    /// What the app is told of them.
+    pub fn options(&self) -> TokenOptions {
+        TokenOptions {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            algorithm: self.algorithm,
+            access_ttl_seconds: self.access_ttl_seconds,
+        }
+    }
+
+    /// The secret of HS256.
+    pub fn shared(&self) -> Option<SharedSecret> {
+        let secret = self.secret.as_ref().filter(|_| self.algorithm == Algorithm::Hs256)?;
+        SharedSecret::new(Zeroizing::new(secret.bytes().to_vec()))
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::from_iter(self.options().fault());
+        if self.algorithm == Algorithm::Hs256 && self.shared().is_none() {
+            faults.push(format!(
+                "tokens.secret is needed for HS256 and must have {} to {} bytes",
+                SharedSecret::MIN,
+                SharedSecret::MAX
+            ));
+        }
+        faults
+    }
+}
+
+/// `[people]`: people who log in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct People {
+    /// What links in letters begin with, such as `https://console.example.com`.
+    /// Without it no letters are written.
+    pub link_base: Option<LinkBase>,
+    /// What authenticators show as the issuer.
+    pub name: String,
+    /// Seals signing keys and authenticators: 32 bytes in hex or Base64. One
+    /// that Doorward makes and keeps in the database when not said.
+    pub root_key: Option<Secret>,
+    /// Root keys of before: what they sealed still opens.
+    pub older_root_key: Option<Secret>,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        Self { link_base: None, name: "Doorward".into(), root_key: None, older_root_key: None }
+    }
+}
+
+impl People {
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (name, key) in [("root_key", &self.root_key), ("older_root_key", &self.older_root_key)] {
+            let read = key.as_ref().map(|key| RootKey::from_file_bytes(key.bytes()));
+            if let Some(Err(bad)) = read {
+                faults.push(format!("people.{name}: {bad}"));
+            }
+        }
+        if !(1..=64).contains(&self.name.chars().count()) || self.name.chars().any(char::is_control) {
+            faults.push("people.name must have 1 to 64 characters".into());
+        }
+        faults
     }
 }
 
@@ -159,9 +231,10 @@ impl Settings {
         if self.keys.pepper.as_ref().is_some_and(short) {
             faults.push(format!("keys.pepper must have at least {} bytes", crate::secret::Pepper::MIN));
         }
-        if !(1..=3600).contains(&self.tokens.access_ttl_seconds) {
-            faults.push("tokens.access_ttl_seconds must be 1 to 3600".into());
-        }
+        faults.extend(self.tokens.faults());
+        faults.extend(self.people.faults());
+        faults.extend(self.hashing.fault().map(str::to_owned));
+        faults.extend(self.mail.faults());
         if self.limits.default_per_minute > crate::domain::limits::Limit::MAX {
             faults.push(format!(
                 "limits.default_per_minute must be at most {}",

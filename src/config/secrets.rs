@@ -30,7 +30,15 @@ impl fmt::Debug for Secret {
 }
 
 /// Settings that may stand in a file of their own: `section.key_file`.
-const SECRETS: &[(&str, &str)] = &[("database", "url"), ("keys", "pepper"), ("break_glass", "master_key")];
+const SECRETS: &[(&str, &str)] = &[
+    ("database", "url"),
+    ("keys", "pepper"),
+    ("break_glass", "master_key"),
+    ("tokens", "secret"),
+    ("people", "root_key"),
+    ("people", "older_root_key"),
+    ("mail", "smtp_url"),
+];
 
 /// Bytes that such a file may have.
 const MAX_FILE: u64 = 64 * 1024;

@@ -89,6 +89,13 @@ fn parse_one(text: &str) -> Result<IpNet, BadNetworks> {
     Ok(network)
 }
 
+/// Whether a URL's host is this machine's own, as far as its text tells.
+pub fn is_this_machine(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let loopback = |address: IpAddr| address.is_loopback();
+    host.eq_ignore_ascii_case("localhost") || bare.parse().readable().is_some_and(loopback)
+}
+
 /// Whose address a request has: the right-most hop that is not a trusted proxy.
 ///
 /// `forwarded` is what `x-forwarded-for` says, left to right; it is believed
@@ -150,6 +157,23 @@ mod tests {
             assert!(Networks::parse([bad]).is_err(), "{bad}");
         }
         assert!(Networks::parse(std::iter::repeat_n("::1", 101)).is_err());
+    }
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for (host, own) in [
+            ("localhost", true),
+            ("LocalHost", true),
+            ("127.0.0.9", true),
+            ("[::1]", true),
+            ("localhost.example.com", false),
+            ("127.0.0.1.example.com", false),
+            ("192.0.2.1", false),
+            ("0.0.0.0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_this_machine(host), own, "{host}");
+        }
     }
 
     // R19, A58: the left-most entries are the client's own claim.

@@ -1,6 +1,6 @@
 //! What the audit log says of a mutation.
 
-use super::{AuditId, Entropy, KeyId, TenantId, Timestamp};
+use super::{AuditId, CredentialId, Entropy, TenantId, Timestamp};
 use std::net::IpAddr;
 
 /// Who does something, through which request.
@@ -8,8 +8,8 @@ use std::net::IpAddr;
 pub struct Actor {
     /// The user's id, the key's id, or `system`.
     pub id: String,
-    /// The key that was presented, if one was.
-    pub credential: Option<KeyId>,
+    /// The credential that was presented, if one was.
+    pub credential: Option<CredentialId>,
     /// The address that the request came from.
     pub address: Option<IpAddr>,
     /// The request's correlation id.
@@ -40,14 +40,28 @@ pub enum Action {
     AllowlistSet,
     MemberRoleChanged,
     MemberRemoved,
+    SessionOpened,
+    SessionRefreshed,
     SessionRevoked,
+    SessionsRevoked,
+    RefreshTokenReused,
     PasswordChanged,
+    PasswordRehashed,
+    PasswordResetRequested,
+    PasswordReset,
+    EmailVerificationRequested,
+    EmailVerified,
+    TotpEnrolled,
+    TotpConfirmed,
+    TotpDisabled,
+    BackupCodesRegenerated,
+    SigningKeyMade,
     SigningKeyWithdrawn,
 }
 
 impl Action {
     /// Every action; those that nothing does yet have their place already.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 30] = [
         Self::KeyCreated,
         Self::KeyImported,
         Self::KeyUpdated,
@@ -61,8 +75,22 @@ impl Action {
         Self::AllowlistSet,
         Self::MemberRoleChanged,
         Self::MemberRemoved,
+        Self::SessionOpened,
+        Self::SessionRefreshed,
         Self::SessionRevoked,
+        Self::SessionsRevoked,
+        Self::RefreshTokenReused,
         Self::PasswordChanged,
+        Self::PasswordRehashed,
+        Self::PasswordResetRequested,
+        Self::PasswordReset,
+        Self::EmailVerificationRequested,
+        Self::EmailVerified,
+        Self::TotpEnrolled,
+        Self::TotpConfirmed,
+        Self::TotpDisabled,
+        Self::BackupCodesRegenerated,
+        Self::SigningKeyMade,
         Self::SigningKeyWithdrawn,
     ];
 
@@ -82,8 +110,22 @@ impl Action {
             Self::AllowlistSet => "tenant.allowlist_set",
             Self::MemberRoleChanged => "member.role_changed",
             Self::MemberRemoved => "member.removed",
+            Self::SessionOpened => "session.opened",
+            Self::SessionRefreshed => "session.refreshed",
             Self::SessionRevoked => "session.revoked",
+            Self::SessionsRevoked => "session.revoked_all",
+            Self::RefreshTokenReused => "session.refresh_token_reused",
             Self::PasswordChanged => "password.changed",
+            Self::PasswordRehashed => "password.rehashed",
+            Self::PasswordResetRequested => "password.reset_requested",
+            Self::PasswordReset => "password.reset",
+            Self::EmailVerificationRequested => "email.verification_requested",
+            Self::EmailVerified => "email.verified",
+            Self::TotpEnrolled => "totp.enrolled",
+            Self::TotpConfirmed => "totp.confirmed",
+            Self::TotpDisabled => "totp.disabled",
+            Self::BackupCodesRegenerated => "backup_codes.regenerated",
+            Self::SigningKeyMade => "signing_key.made",
             Self::SigningKeyWithdrawn => "signing_key.withdrawn",
         }
     }

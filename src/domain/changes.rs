@@ -6,6 +6,8 @@
 use super::keys::KeyState;
 use super::members::MemberState;
 use super::reading::Reading;
+use super::sessions::SessionState;
+use super::signing::SigningKeyState;
 use super::tenants::TenantState;
 use super::users::UserState;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,21 @@ pub enum Change {
     Member(MemberState),
     /// A key is now like this.
     Key(Box<KeyState>),
+    /// A session is now like this.
+    Session(SessionState),
+    /// A signing key is now like this.
+    SigningKey(SigningKeyState),
+}
+
+impl Change {
+    /// Whether watchers in other services hear of it. They keep keys alone;
+    /// what else is presented to them they ask the server about.
+    pub const fn is_watched(&self) -> bool {
+        match self {
+            Self::Tenant(_) | Self::User(_) | Self::Member(_) | Self::Key(_) => true,
+            Self::Session(_) | Self::SigningKey(_) => false,
+        }
+    }
 }
 
 /// Counts the changes of a Doorward: every change has the next number.

@@ -48,6 +48,25 @@ impl Digest {
         bytes
     }
 
+    /// What a session is known by, where keys are known by their digests: its id
+    /// and a mark. No secret has a digest with the mark but by a chance of 2⁻¹²⁸.
+    pub fn of_session(id: super::SessionId) -> Self {
+        let [time, random] = id.halves();
+        let [a, b] = Self::SESSION;
+        // What is random comes first, where tables look.
+        Self([random, time, a, b])
+    }
+
+    /// Whether it is a session's.
+    #[inline]
+    pub const fn is_of_session(self) -> bool {
+        let [_, _, a, b] = self.0;
+        let [c, d] = Self::SESSION;
+        a == c && b == d
+    }
+
+    const SESSION: [u64; 2] = [u64::from_be_bytes(*b"doorward"), u64::from_be_bytes(*b" session")];
+
     /// The digest as four numbers, for tables that hold it so.
     pub const fn words(self) -> [u64; 4] {
         self.0
@@ -103,6 +122,14 @@ mod tests {
         assert_eq!(Digest::from_hex(&hex), Some(digest));
         assert_eq!(Digest::from_hex(&hex[1..]), None);
         assert_eq!(Digest::from_hex(&hex.replace('0', "g")), None);
+    }
+
+    #[test]
+    fn sessions_are_told_from_keys() {
+        let [a, b] =
+            [[1; 16], [2; 16]].map(|bytes| Digest::of_session(super::super::SessionId::from_bytes(bytes)));
+        assert!(a.is_of_session() && b.is_of_session() && a != b);
+        assert!(!Digest::from_bytes(&[7; 32]).is_of_session());
     }
 
     #[test]

@@ -29,7 +29,23 @@ impl Action {
     /// What the mutation does to what credentials may do.
     pub const fn effect(self) -> Effect {
         match self {
-            Self::KeyCreated | Self::KeyImported | Self::TenantCreated | Self::TenantResumed => Effect::Adds,
+            Self::KeyCreated
+            | Self::KeyImported
+            | Self::TenantCreated
+            | Self::TenantResumed
+            | Self::SessionOpened
+            | Self::SessionRefreshed
+            | Self::PasswordRehashed
+            | Self::PasswordResetRequested
+            | Self::EmailVerificationRequested
+            | Self::EmailVerified
+            // A factor that is added or removed changes what the next login asks
+            // for; sessions are as strong as they were when they were opened.
+            | Self::TotpEnrolled
+            | Self::TotpConfirmed
+            | Self::TotpDisabled
+            | Self::BackupCodesRegenerated
+            | Self::SigningKeyMade => Effect::Adds,
             // A rotation ends the old secret, at once or when its overlap does.
             Self::KeyRotated
             | Self::KeyRevoked
@@ -37,7 +53,10 @@ impl Action {
             | Self::TenantDeleted
             | Self::MemberRemoved
             | Self::SessionRevoked
+            | Self::SessionsRevoked
+            | Self::RefreshTokenReused
             | Self::PasswordChanged
+            | Self::PasswordReset
             | Self::SigningKeyWithdrawn => Effect::Takes,
             Self::KeyUpdated | Self::TenantUpdated | Self::AllowlistSet | Self::MemberRoleChanged => {
                 Effect::Sets
@@ -69,8 +88,8 @@ impl KeyPatch {
 impl TenantPatch {
     /// Whether it says anything of what the tenant's credentials may do.
     pub const fn sets_rights(&self) -> bool {
-        let Self { display_name: _, per_minute, networks, suspended } = self;
-        per_minute.is_some() || networks.is_some() || suspended.is_some()
+        let Self { display_name: _, per_minute, networks, suspended, mfa_required, access_ttl: _ } = self;
+        per_minute.is_some() || networks.is_some() || suspended.is_some() || mfa_required.is_some()
     }
 }
 
@@ -89,7 +108,23 @@ mod tests {
         };
         assert_eq!(
             effects(Effect::Adds),
-            ["key.created", "key.imported", "tenant.created", "tenant.resumed"]
+            [
+                "key.created",
+                "key.imported",
+                "tenant.created",
+                "tenant.resumed",
+                "session.opened",
+                "session.refreshed",
+                "password.rehashed",
+                "password.reset_requested",
+                "email.verification_requested",
+                "email.verified",
+                "totp.enrolled",
+                "totp.confirmed",
+                "totp.disabled",
+                "backup_codes.regenerated",
+                "signing_key.made",
+            ]
         );
         let takes = [
             "key.rotated",
@@ -98,7 +133,10 @@ mod tests {
             "tenant.deleted",
             "member.removed",
             "session.revoked",
+            "session.revoked_all",
+            "session.refresh_token_reused",
             "password.changed",
+            "password.reset",
             "signing_key.withdrawn",
         ];
         assert_eq!(effects(Effect::Takes), takes);
@@ -122,6 +160,7 @@ mod tests {
             TenantPatch { networks: Some(Networks::default()), ..TenantPatch::default() },
             TenantPatch { per_minute: Some(0), ..TenantPatch::default() },
             TenantPatch { suspended: Some(false), ..TenantPatch::default() },
+            TenantPatch { mfa_required: Some(true), ..TenantPatch::default() },
         ];
         assert!(tenants.iter().all(TenantPatch::sets_rights));
     }

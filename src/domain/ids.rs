@@ -123,6 +123,11 @@ id!(
     "key"
 );
 id!(
+    /// A person's session; public, unlike its tokens.
+    SessionId,
+    "session"
+);
+id!(
     /// An entry of the audit log.
     AuditId,
     "event"

@@ -108,6 +108,11 @@ impl Principal {
         self.home.state.as_ref().map(|tenant| &tenant.networks)
     }
 
+    /// Whether the tenant's people must give a second factor.
+    pub fn demands_mfa(&self) -> bool {
+        self.home.state.as_ref().is_some_and(|tenant| tenant.mfa_required)
+    }
+
     /// The tenant's default for requests a minute; 0 is the server's default.
     pub fn per_minute(&self) -> u32 {
         self.home.state.as_ref().map_or(0, |tenant| tenant.per_minute)

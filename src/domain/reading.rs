@@ -39,6 +39,8 @@ pure! {
     prost_types::DurationError,
     std::ffi::OsString,
     super::ids::BadId,
+    super::signing::BadAlgorithm,
+    super::signing::BadKid,
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub enum Reason {
     Unimplemented,
     DeadlineExceeded,
     Internal,
+    InvalidLogin,
+    SessionRevoked,
 }
 
 /// How a reason is told on each surface.
@@ -55,7 +57,7 @@ pub struct Told {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::CredentialsMissing,
         Self::InvalidApiKey,
         Self::ApiKeyExpired,
@@ -80,6 +82,8 @@ impl Reason {
         Self::Unimplemented,
         Self::DeadlineExceeded,
         Self::Internal,
+        Self::InvalidLogin,
+        Self::SessionRevoked,
     ];
 
     /// The one table from reasons to statuses.
@@ -109,6 +113,8 @@ impl Reason {
             Self::Unimplemented => ("UNIMPLEMENTED", 12, 501, 22),
             Self::DeadlineExceeded => ("DEADLINE_EXCEEDED", 4, 504, 23),
             Self::Internal => ("INTERNAL", 13, 500, 24),
+            Self::InvalidLogin => ("INVALID_LOGIN", 16, 401, 25),
+            Self::SessionRevoked => ("SESSION_REVOKED", 16, 401, 26),
         };
         Told { name, grpc, http, number }
     }
@@ -170,6 +176,11 @@ impl Refusal {
     /// Malformed, unknown and revoked keys, told apart to nobody.
     pub fn invalid_api_key() -> Self {
         Self::new(Reason::InvalidApiKey, "the API key is not valid")
+    }
+
+    /// A session that has ended, or is not known.
+    pub fn session_revoked() -> Self {
+        Self::new(Reason::SessionRevoked, "the session has ended; log in again")
     }
 
     /// A key past its expiry.

@@ -98,6 +98,9 @@ pub struct TenantState {
     pub networks: Networks,
     /// Requests a minute of a key that says nothing itself; 0 is the server's default.
     pub per_minute: u32,
+    /// Whether its people must give a second factor.
+    #[serde(default)]
+    pub mfa_required: bool,
 }
 
 /// A tenant as admins see it.
@@ -107,6 +110,8 @@ pub struct Tenant {
     pub state: TenantState,
     /// A name for people.
     pub display_name: DisplayName,
+    /// How long its access tokens live, in seconds; 0 is the server's default.
+    pub access_ttl: u32,
     /// When it was made.
     pub create_time: Timestamp,
     /// When it was last changed.
@@ -126,6 +131,10 @@ pub struct TenantPatch {
     pub networks: Option<Networks>,
     /// Whether its credentials are refused.
     pub suspended: Option<bool>,
+    /// Whether its people must give a second factor.
+    pub mfa_required: Option<bool>,
+    /// How long its access tokens live, in seconds; 0 is the server's default.
+    pub access_ttl: Option<u32>,
 }
 
 impl Tenant {
@@ -136,6 +145,8 @@ impl Tenant {
         self.state.per_minute = patch.per_minute.unwrap_or(self.state.per_minute);
         self.state.networks = patch.networks.unwrap_or(self.state.networks);
         self.state.suspended = patch.suspended.unwrap_or(self.state.suspended);
+        self.state.mfa_required = patch.mfa_required.unwrap_or(self.state.mfa_required);
+        self.access_ttl = patch.access_ttl.unwrap_or(self.access_ttl);
         self.update_time = now;
         self.version += 1;
         self

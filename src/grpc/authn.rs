@@ -1,7 +1,8 @@
 //! `doorward.v1.AuthnService`.
 
+use super::people::People;
 use super::verify::Checks;
-use super::{open, reply, watch, wire};
+use super::{open, reply, visit, watch, wire};
 use crate::guard;
 use crate::pb::v1 as pb;
 use crate::pb::v1::authn_service_server::AuthnService;
@@ -10,18 +11,21 @@ use futures_util::Stream;
 use futures_util::StreamExt;
 use prost::Message;
 use std::pin::Pin;
+use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The service. Checks are served by [`super::WithChecks`] on their quick way;
 /// the same methods here serve whoever mounts the service by itself.
 pub struct Authn {
     checks: Checks,
+    people: People,
 }
 
 impl Authn {
     /// The service over these checks.
     pub fn new(checks: Checks) -> Self {
-        Self { checks }
+        let people = People::new(Arc::clone(checks.app()));
+        Self { checks, people }
     }
 }
 
@@ -34,6 +38,139 @@ impl AuthnService for Authn {
         let (caller, _) = open(request)?;
         let principal = Some(wire::principal(&caller.verified));
         reply(&caller.correlation, Ok(pb::WhoAmIResponse { principal }))
+    }
+
+    async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
+        let (visitor, asked) = visit(request)?;
+        let told = reply(&visitor.correlation, self.people.login(&visitor, asked).await)?;
+        Ok(told.into_inner().respond())
+    }
+
+    async fn complete_login(
+        &self,
+        request: Request<pb::CompleteLoginRequest>,
+    ) -> Result<Response<pb::CompleteLoginResponse>, Status> {
+        let (visitor, asked) = visit(request)?;
+        let told = reply(&visitor.correlation, self.people.complete_login(&visitor, asked).await)?;
+        Ok(told.into_inner().respond())
+    }
+
+    async fn refresh_session(
+        &self,
+        request: Request<pb::RefreshSessionRequest>,
+    ) -> Result<Response<pb::RefreshSessionResponse>, Status> {
+        let (visitor, asked) = visit(request)?;
+        reply(&visitor.correlation, self.people.refresh(&visitor, &asked).await)
+    }
+
+    async fn request_password_reset(
+        &self,
+        request: Request<pb::RequestPasswordResetRequest>,
+    ) -> Result<Response<pb::RequestPasswordResetResponse>, Status> {
+        let (visitor, asked) = visit(request)?;
+        reply(&visitor.correlation, self.people.request_password_reset(&visitor, &asked).await)
+    }
+
+    async fn reset_password(
+        &self,
+        request: Request<pb::ResetPasswordRequest>,
+    ) -> Result<Response<pb::ResetPasswordResponse>, Status> {
+        let (visitor, asked) = visit(request)?;
+        reply(&visitor.correlation, self.people.reset_password(&visitor, asked).await)
+    }
+
+    async fn verify_email(
+        &self,
+        request: Request<pb::VerifyEmailRequest>,
+    ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
+        let (visitor, asked) = visit(request)?;
+        reply(&visitor.correlation, self.people.verify_email(&visitor, &asked).await)
+    }
+
+    async fn logout(
+        &self,
+        request: Request<pb::LogoutRequest>,
+    ) -> Result<Response<pb::LogoutResponse>, Status> {
+        let caller = guard::caller(&request).cloned();
+        let (visitor, asked) = visit(request)?;
+        let caller = caller.as_ref();
+        let told = match caller {
+            Ok(caller) => self.people.logout(Some(caller), &visitor, &asked).await,
+            Err(_nobody) => self.people.logout(None, &visitor, &asked).await,
+        };
+        reply(&visitor.correlation, told)
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<pb::ListSessionsRequest>,
+    ) -> Result<Response<pb::ListSessionsResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.people.list_sessions(&caller, &asked).await)
+    }
+
+    async fn revoke_session(
+        &self,
+        request: Request<pb::RevokeSessionRequest>,
+    ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.people.revoke_session(&caller, &asked).await)
+    }
+
+    async fn revoke_all_sessions(
+        &self,
+        request: Request<pb::RevokeAllSessionsRequest>,
+    ) -> Result<Response<pb::RevokeAllSessionsResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.people.revoke_all_sessions(&caller, asked).await)
+    }
+
+    async fn enroll_totp(
+        &self,
+        request: Request<pb::EnrollTotpRequest>,
+    ) -> Result<Response<pb::EnrollTotpResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.people.enroll_totp(&caller, asked).await)
+    }
+
+    async fn confirm_totp(
+        &self,
+        request: Request<pb::ConfirmTotpRequest>,
+    ) -> Result<Response<pb::ConfirmTotpResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.people.confirm_totp(&caller, &asked).await)
+    }
+
+    async fn disable_totp(
+        &self,
+        request: Request<pb::DisableTotpRequest>,
+    ) -> Result<Response<pb::DisableTotpResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.people.disable_totp(&caller, asked).await)
+    }
+
+    async fn regenerate_backup_codes(
+        &self,
+        request: Request<pb::RegenerateBackupCodesRequest>,
+    ) -> Result<Response<pb::RegenerateBackupCodesResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.people.regenerate_backup_codes(&caller, asked).await)
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<pb::ChangePasswordRequest>,
+    ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.people.change_password(&caller, asked).await)
+    }
+
+    async fn request_email_verification(
+        &self,
+        request: Request<pb::RequestEmailVerificationRequest>,
+    ) -> Result<Response<pb::RequestEmailVerificationResponse>, Status> {
+        let (caller, _) = open(request)?;
+        reply(&caller.correlation, self.people.request_email_verification(&caller).await)
     }
 
     async fn verify_credential(

@@ -4,6 +4,7 @@
 mod authn;
 mod deadline;
 mod keys;
+mod people;
 mod shapes;
 mod tenancy;
 mod unary;
@@ -17,6 +18,7 @@ pub use tenancy::Tenancy;
 pub use verify::{Checks, WithChecks};
 
 use crate::app::Caller;
+use crate::app::people::Visitor;
 use crate::domain::{Correlation, Failure};
 use crate::guard;
 use tonic::{Request, Response, Status};
@@ -28,6 +30,12 @@ pub const MAX_REQUEST: usize = 1024 * 1024;
 fn open<T>(request: Request<T>) -> Result<(Caller, T), Status> {
     let caller = guard::caller(&request)?.clone();
     Ok((caller, request.into_inner()))
+}
+
+/// Who asks where anybody may, and the request without its envelope.
+fn visit<T>(request: Request<T>) -> Result<(Visitor, T), Status> {
+    let visitor = guard::visitor(&request)?.clone();
+    Ok((visitor, request.into_inner()))
 }
 
 /// The answer, or the failure as a status. A fault is logged here, once.

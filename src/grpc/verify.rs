@@ -155,8 +155,9 @@ impl Checks {
         let outcome = match verifier.check(&asked.credential, &demand, self.app.clock.moment()) {
             Ok(verified) => Ok(verified),
             Err(Failure::Refused(refusal)) => {
-                let unknown = refusal.reason == Reason::InvalidApiKey && look == Look::First;
-                if unknown && verifier.may_be_new(&asked.credential) {
+                let unknown = matches!(refusal.reason, Reason::InvalidApiKey | Reason::SessionRevoked);
+                let first = look == Look::First;
+                if unknown && first && verifier.may_be_new(&asked.credential, self.app.clock.now()) {
                     return Ok(false);
                 }
                 Err(refusal)
@@ -246,6 +247,7 @@ fn demand<'a>(caller: &Caller, asked: &'a pb::VerifyCredentialRequest) -> Result
         permission: permission.map_err(|error| Refusal::invalid("required_permission", error.to_string()))?,
         feature: text(&asked.required_feature),
         mfa: asked.require_mfa,
+        enrolling: false,
         tenant: text(&asked.tenant_id),
         only,
         cost: Some(asked.cost.max(1)),

@@ -106,5 +106,5 @@ fn message(event: Told, forms: &Forms) -> pb::WatchRevocationsResponse {
 }
 
 fn told_states(changes: &[Change]) -> Vec<pb::WatchedState> {
-    changes.iter().map(states::from_change).collect()
+    changes.iter().filter_map(states::from_change).collect()
 }

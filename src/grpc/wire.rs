@@ -51,8 +51,14 @@ pub fn principal(verified: &Verified) -> pb::Principal {
     let kept = fixed(&verified.principal, Permissions::NONE);
     let of_person = verified.principal.kind == KeyKind::User;
     pb::Principal {
-        id: if of_person { kept.id } else { verified.key.to_string() },
-        api_key_id: verified.key.to_string(),
+        id: if of_person { kept.id } else { verified.credential.to_string() },
+        api_key_id: verified.credential.key().map(|key| key.to_string()).unwrap_or_default(),
+        session_id: verified.credential.session().map(|session| session.to_string()).unwrap_or_default(),
+        auth_methods: match verified.login {
+            Some(login) => login.methods.names().map(str::to_owned).collect(),
+            None => kept.auth_methods,
+        },
+        mfa: verified.login.is_some_and(|login| login.methods.has_second_factor()),
         permissions: names(verified.permissions),
         environment: from_environment(verified.environment).into(),
         expire_time: expiry(verified).map(from_time),
@@ -95,18 +101,19 @@ fn put_principal(out: &mut BytesMut, verified: &Verified) {
         fixed(&verified.principal, verified.principal.permissions).encode_to_vec().into_boxed_slice()
     });
     let whole = verified.permissions == verified.principal.permissions;
-    if !whole || verified.expire != Timestamp::NEVER {
+    let key = verified.credential.key().filter(|_| whole && verified.expire == Timestamp::NEVER);
+    let Some(key) = key else {
         return put_message(out, PRINCIPAL, &principal(verified));
-    }
+    };
     let machine = verified.principal.kind != KeyKind::User;
     let id_fields = if machine { 2 } else { 1 };
     let length = kept.len() + id_fields * (2 + usize::from(KEY_ID_LENGTH)) + 2;
     out.put_u8(PRINCIPAL);
     encode_varint(length as u64, out);
     out.put_slice(kept);
-    put_key_id(out, KEY_ID, verified.key);
+    put_key_id(out, KEY_ID, key);
     if machine {
-        put_key_id(out, ID, verified.key);
+        put_key_id(out, ID, key);
     }
     out.put_u8(ENVIRONMENT);
     out.put_u8(u8::try_from(from_environment(verified.environment) as i32).unwrap_or(0));
@@ -176,6 +183,7 @@ pub fn put_nested(out: &mut BytesMut, tag: u8, encoded: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::CredentialId;
     use crate::domain::keys::Environment;
     use crate::domain::members::Role;
     use crate::domain::principal::{Home, Standing, Title};
@@ -199,7 +207,8 @@ mod tests {
         Verified {
             permissions: principal.permissions.and(scopes),
             principal: Arc::new(principal),
-            key: KeyId::from_bytes([9; 16]),
+            credential: CredentialId::Key(KeyId::from_bytes([9; 16])),
+            login: None,
             digest: crate::domain::Digest::from_bytes(&[1; 32]),
             environment: Environment::Test,
             scopes,

@@ -3,6 +3,7 @@
 
 use super::{Guard, Peer, Policy};
 use crate::app::Caller;
+use crate::app::people::Visitor;
 use crate::domain::Refusal;
 use std::sync::Arc;
 use tonic::{Request, Status};
@@ -28,4 +29,13 @@ pub fn interceptor(
 pub fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
     let missing = || super::status(&Refusal::credentials_missing());
     request.extensions().get::<Caller>().ok_or_else(missing)
+}
+
+/// Who makes a request that anybody may make.
+///
+/// # Errors
+/// As for [`caller`].
+pub fn visitor<T>(request: &Request<T>) -> Result<&Visitor, Status> {
+    let missing = || super::status(&Refusal::credentials_missing());
+    request.extensions().get::<Visitor>().ok_or_else(missing)
 }

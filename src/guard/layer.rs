@@ -3,6 +3,7 @@
 use super::tether::Tether;
 use super::{Answer, Denied, Guard, METHODS, Need, Peer, Policy, status};
 use crate::app::Caller;
+use crate::app::people::Visitor;
 use crate::domain::changes::Revision;
 use crate::domain::reading::Reading;
 use crate::domain::{Failure, Fault, Reason, Refusal};
@@ -95,11 +96,14 @@ fn begin<S, B>(service: &mut S, request: Request<B>, passed: Passed) -> State<S,
 where
     S: Admits<Gated<B>>,
 {
-    let Passed { caller, answer, tether } = passed;
-    let request = request.map(|body| match tether.leash() {
+    let Passed { caller, visitor, answer, tether } = passed;
+    let mut request = request.map(|body| match tether.leash() {
         None => Gated::free(body),
         Some(leash) => Gated::tied(body, Tie::new(leash, answer.correlation().clone())),
     });
+    if let Some(visitor) = visitor {
+        request.extensions_mut().insert(visitor);
+    }
     State::Running { call: service.call(request, caller), answer, tether }
 }
 
@@ -122,6 +126,8 @@ struct Asking<S, B> {
 /// A call that may be answered.
 struct Passed {
     caller: Option<Caller>,
+    /// Who asks, where that may be anybody.
+    visitor: Option<Visitor>,
     answer: Answer,
     tether: Tether,
 }
@@ -140,15 +146,22 @@ impl Guard {
         };
         let correlation = self.correlation(headers);
         if policy.need == Need::Nothing {
-            return Ok(Passed { caller: None, answer: Answer::anonymous(correlation), tether: Tether::Off });
+            let answer = Answer::anonymous(correlation);
+            return Ok(Passed { caller: None, visitor: None, answer, tether: Tether::Off });
         }
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        if self.is_visit(policy, headers) {
+            let visitor = self.visitor(headers, peer, &correlation);
+            let answer = Answer::anonymous(correlation);
+            return Ok(Passed { caller: None, visitor: Some(visitor), answer, tether: Tether::Off });
+        }
         // Read before the judgement: a change in between is looked at once more.
         let seen = self.verifier.revision();
         let caller = self.judge(headers, peer, policy, &correlation)?;
         self.metrics.accepted.inc();
         let tether = self.tether(&caller, policy, seen)?;
-        Ok(Passed { answer: Answer::to(&caller), caller: Some(caller), tether })
+        let visitor = (policy.need == Need::Either).then(|| self.visitor(headers, peer, &caller.correlation));
+        Ok(Passed { answer: Answer::to(&caller), caller: Some(caller), visitor, tether })
     }
 
     /// How a call that was admitted is watched.
@@ -156,7 +169,8 @@ impl Guard {
         if !policy.is_cut() {
             return Ok(Tether::Off);
         }
-        let terms = caller.terms(policy.stands_on(caller.verified.permissions));
+        let mut terms = caller.terms(policy.stands_on(caller.verified.permissions));
+        terms.one_factor &= !policy.enrols;
         if !policy.streams {
             return Ok(Tether::Quick { terms, seen });
         }

@@ -17,11 +17,12 @@ mod tether;
 
 pub use crate::protocol::{ERROR_DOMAIN, explain, status};
 pub use answer::{Answer, Denied};
-pub use interceptor::{caller, interceptor};
+pub use interceptor::{caller, interceptor, visitor};
 pub use layer::{Admits, GuardLayer, Guarded};
 pub use peer::{Options, Peer};
 pub use policy::{Charge, METHODS, Need, Policy};
 
+use crate::app::people::Visitor;
 use crate::app::{Caller, Demand, Verifier};
 use crate::domain::correlation::Correlations;
 use crate::domain::keys::KeyKind;
@@ -94,7 +95,8 @@ impl Guard {
     pub fn may_be_new(&self, failure: &Failure, headers: &HeaderMap) -> bool {
         let Failure::Refused(refusal) = failure else { return false };
         let found = credential::find(headers, |text| self.verifier.kind(text));
-        refusal.reason == Reason::InvalidApiKey && found.is_ok_and(|text| self.verifier.may_be_new(text))
+        let unknown = matches!(refusal.reason, Reason::InvalidApiKey | Reason::SessionRevoked);
+        unknown && found.is_ok_and(|text| self.verifier.may_be_new(text, self.clock.now()))
     }
 
     /// Waits until everything that was committed before the call is known here.
@@ -129,6 +131,35 @@ impl Guard {
         Denied { answer: Answer::about(correlation, &refusal), refusal }
     }
 
+    /// Whether a call may be made by anybody and is made by nobody in particular.
+    fn is_visit(&self, policy: &Policy, headers: &HeaderMap) -> bool {
+        let is_missing = || {
+            let found = credential::find(headers, |text| self.verifier.kind(text));
+            found.is_err_and(|refusal| refusal.reason == Reason::CredentialsMissing)
+        };
+        policy.need == Need::Visitor || (policy.need == Need::Either && is_missing())
+    }
+
+    fn visitor(&self, headers: &HeaderMap, peer: Option<SocketAddr>, correlation: &Correlation) -> Visitor {
+        let agent = headers.get(http::header::USER_AGENT).map(|agent| agent.to_str());
+        let agent = match agent {
+            Some(Ok(agent)) => agent.chars().take(MAX_AGENT).collect(),
+            Some(Err(_)) | None => String::new(),
+        };
+        Visitor {
+            correlation: correlation.clone(),
+            address: self.address(headers, peer),
+            deadline: self.deadline(headers),
+            agent,
+        }
+    }
+
+    /// When whoever asks stops waiting, on the boot-time clock (µs).
+    fn deadline(&self, headers: &HeaderMap) -> Option<u64> {
+        let wait = u64::try_from(deadline::asked(headers)?.as_micros()).unwrap_or(u64::MAX);
+        Some(self.clock.moment().monotonic.saturating_add(wait))
+    }
+
     fn judge(
         &self,
         headers: &HeaderMap,
@@ -142,7 +173,8 @@ impl Guard {
         let acts_for = if policy.honours_tenant_header() { acts_for::acts_for(headers)? } else { None };
         // Whoever acts for another tenant needs the permission there.
         let permission = policy.need.permission().filter(|_| acts_for.is_none());
-        let demand = Demand { peer: address, permission, cost: policy.charge.cost(), ..Demand::default() };
+        let (cost, enrolling) = (policy.charge.cost(), policy.enrols);
+        let demand = Demand { peer: address, permission, cost, enrolling, ..Demand::default() };
         let mut verified = self.verifier.check(presented, &demand, at)?;
         let mut home = None;
         if let Some(tenant) = acts_for {
@@ -162,6 +194,9 @@ impl Guard {
         Ok(caller)
     }
 }
+
+/// Characters of a user agent that are looked at.
+const MAX_AGENT: usize = 300;
 
 /// An ingest key sends telemetry and does nothing else (R13).
 fn keep_to_ingest(caller: &Caller, policy: &Policy) -> Result<(), Refusal> {

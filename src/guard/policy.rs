@@ -8,6 +8,10 @@ use crate::domain::permission::{Permission, Permissions};
 pub enum Need {
     /// No credential at all.
     Nothing,
+    /// None, but who asks is known by their address.
+    Visitor,
+    /// A good one, or none.
+    Either,
     /// A good one.
     Credential,
     /// One that has this permission.
@@ -19,7 +23,7 @@ impl Need {
     pub const fn permission(self) -> Option<Permission> {
         match self {
             Self::Permission(permission) => Some(permission),
-            Self::Nothing | Self::Credential => None,
+            Self::Nothing | Self::Visitor | Self::Either | Self::Credential => None,
         }
     }
 }
@@ -60,6 +64,9 @@ pub struct Policy {
     pub uses: Permissions,
     /// Whether either end may send several messages.
     pub streams: bool,
+    /// Whether people may call it who have not given the second factor that
+    /// their tenant demands: so that they can enrol one.
+    pub enrols: bool,
 }
 
 impl Policy {
@@ -84,12 +91,17 @@ impl Policy {
     /// something runs to its end: it reads the credential again inside its
     /// transaction, and a write that was cut off would leave its caller unsure.
     pub fn is_cut(&self) -> bool {
-        self.need != Need::Nothing && self.audit.is_none()
+        matches!(self.need, Need::Credential | Need::Permission(_)) && self.audit.is_none()
     }
 
     /// The same with a handler that looks at no other permissions than these.
     const fn uses(self, permissions: &[Permission]) -> Self {
         Self { uses: Permissions::of(permissions), ..self }
+    }
+
+    /// The same for people without the second factor that is demanded.
+    const fn enrols(self) -> Self {
+        Self { enrols: true, ..self }
     }
 
     /// The same with several messages.
@@ -121,12 +133,29 @@ macro_rules! policies {
             audit: $audit,
             uses: Permissions::ALL,
             streams: false,
+            enrols: false,
         }
     };
 }
 
 policies! {
-    "/doorward.v1.AuthnService/WhoAmI": Need::Credential, One => uses(&[]);
+    "/doorward.v1.AuthnService/WhoAmI": Need::Credential, One => uses(&[]), enrols();
+    "/doorward.v1.AuthnService/Login": Need::Visitor, Nothing, SessionOpened;
+    "/doorward.v1.AuthnService/CompleteLogin": Need::Visitor, Nothing, SessionOpened;
+    "/doorward.v1.AuthnService/RefreshSession": Need::Visitor, Nothing, SessionRefreshed;
+    "/doorward.v1.AuthnService/Logout": Need::Either, Nothing, SessionRevoked => enrols();
+    "/doorward.v1.AuthnService/ListSessions": Need::Credential, One => uses(&[]);
+    "/doorward.v1.AuthnService/RevokeSession": Need::Credential, Nothing, SessionRevoked;
+    "/doorward.v1.AuthnService/RevokeAllSessions": Need::Credential, Nothing, SessionsRevoked;
+    "/doorward.v1.AuthnService/EnrollTotp": Need::Credential, One, TotpEnrolled => enrols();
+    "/doorward.v1.AuthnService/ConfirmTotp": Need::Credential, One, TotpConfirmed => enrols();
+    "/doorward.v1.AuthnService/DisableTotp": Need::Credential, One, TotpDisabled;
+    "/doorward.v1.AuthnService/RegenerateBackupCodes": Need::Credential, One, BackupCodesRegenerated;
+    "/doorward.v1.AuthnService/ChangePassword": Need::Credential, One, PasswordChanged;
+    "/doorward.v1.AuthnService/RequestPasswordReset": Need::Visitor, Nothing, PasswordResetRequested;
+    "/doorward.v1.AuthnService/ResetPassword": Need::Visitor, Nothing, PasswordReset;
+    "/doorward.v1.AuthnService/RequestEmailVerification": Need::Credential, One, EmailVerificationRequested;
+    "/doorward.v1.AuthnService/VerifyEmail": Need::Visitor, Nothing, EmailVerified;
     "/doorward.v1.AuthnService/VerifyCredential": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]);
     "/doorward.v1.AuthnService/BatchVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]);
     "/doorward.v1.AuthnService/StreamVerifyCredentials": Need::Permission(Permission::CREDENTIALS_VERIFY), Nothing => uses(&[Permission::PLATFORM_VERIFY]), streams();

@@ -23,7 +23,7 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Request headers that the guard reads; also every `x-forwarded-…`. Nothing else goes in, so no
 /// client can set a header that Doorward itself sets.
-const PASSED: [&str; 12] = [
+const PASSED: [&str; 13] = [
     "authorization",
     "x-api-key",
     "cookie",
@@ -36,6 +36,7 @@ const PASSED: [&str; 12] = [
     "tracestate",
     "idempotency-key",
     "forwarded",
+    "user-agent",
 ];
 
 /// How much longer than the handlers' deadline the answer is waited for, so that a handler may

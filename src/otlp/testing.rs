@@ -110,6 +110,7 @@ fn caller(correlation: Correlation) -> Caller {
         suspended: false,
         networks: Networks::default(),
         per_minute: 0,
+        mfa_required: false,
     };
     let principal = Principal {
         home: Arc::new(Home::new(tenant(), Some(state))),
@@ -124,7 +125,8 @@ fn caller(correlation: Correlation) -> Caller {
     let verified = Verified {
         digest: Digest::from_words([0; 4]),
         principal: Arc::new(principal),
-        key: KeyId::from_bytes([1; 16]),
+        credential: crate::domain::CredentialId::Key(KeyId::from_bytes([1; 16])),
+        login: None,
         environment: Environment::Live,
         scopes: permissions,
         permissions,

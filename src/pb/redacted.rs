@@ -1,11 +1,45 @@
 //! `Debug` for messages that carry a secret: everything but the secret.
 
 use super::v1::{
-    CreateApiKeyResponse, RotateApiKeyResponse, VerifyCredentialRequest, WatchedKey, WatchedUser,
+    self, CreateApiKeyResponse, RotateApiKeyResponse, VerifyCredentialRequest, WatchedKey, WatchedUser,
 };
 use std::fmt;
 
 const HIDDEN: &str = "[redacted]";
+
+/// `Debug` that tells the name alone: all the rest is secret, or of no use without it.
+macro_rules! hidden {
+    ($($message:ty: $name:literal;)*) => {$(
+        impl fmt::Debug for $message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct($name).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+hidden! {
+    v1::LoginRequest: "LoginRequest";
+    v1::LoginResponse: "LoginResponse";
+    v1::MfaRequired: "MfaRequired";
+    v1::CompleteLoginRequest: "CompleteLoginRequest";
+    v1::complete_login_request::Factor: "Factor";
+    v1::CompleteLoginResponse: "CompleteLoginResponse";
+    v1::RefreshSessionRequest: "RefreshSessionRequest";
+    v1::RefreshSessionResponse: "RefreshSessionResponse";
+    v1::LogoutRequest: "LogoutRequest";
+    v1::EnrollTotpRequest: "EnrollTotpRequest";
+    v1::EnrollTotpResponse: "EnrollTotpResponse";
+    v1::ConfirmTotpRequest: "ConfirmTotpRequest";
+    v1::ConfirmTotpResponse: "ConfirmTotpResponse";
+    v1::DisableTotpRequest: "DisableTotpRequest";
+    v1::disable_totp_request::Factor: "Factor";
+    v1::RegenerateBackupCodesRequest: "RegenerateBackupCodesRequest";
+    v1::RegenerateBackupCodesResponse: "RegenerateBackupCodesResponse";
+    v1::ChangePasswordRequest: "ChangePasswordRequest";
+    v1::ResetPasswordRequest: "ResetPasswordRequest";
+    v1::VerifyEmailRequest: "VerifyEmailRequest";
+}
 
 impl fmt::Debug for VerifyCredentialRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

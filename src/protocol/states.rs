@@ -12,15 +12,16 @@ use crate::domain::{Digest, Permissions};
 use crate::pb::v1 as pb;
 use pb::watched_state::State;
 
-/// A change as a message.
-pub fn from_change(change: &Change) -> pb::WatchedState {
+/// A change as a message; none of what watchers do not hear of.
+pub fn from_change(change: &Change) -> Option<pb::WatchedState> {
     let state = match change {
         Change::Tenant(tenant) => State::Tenant(from_tenant(tenant)),
         Change::User(user) => State::User(from_user(user)),
         Change::Member(member) => State::Member(from_member(member)),
         Change::Key(key) => State::Key(from_key(key)),
+        Change::Session(_) | Change::SigningKey(_) => return None,
     };
-    pb::WatchedState { state: Some(state) }
+    Some(pb::WatchedState { state: Some(state) })
 }
 
 /// The change that a peer told.
@@ -81,6 +82,7 @@ fn to_tenant(told: &pb::WatchedTenant) -> Result<TenantState, Unreadable> {
         suspended: told.suspended,
         networks: networks(&told.allowed_networks)?,
         per_minute: told.per_minute,
+        mfa_required: false,
     })
 }
 
@@ -202,7 +204,7 @@ mod tests {
     use prost::Message;
 
     fn round(change: &Change) -> Change {
-        let bytes = from_change(change).encode_to_vec();
+        let bytes = from_change(change).unwrap().encode_to_vec();
         to_change(pb::WatchedState::decode(bytes.as_slice()).unwrap()).unwrap()
     }
 
@@ -261,7 +263,7 @@ mod tests {
         let tenant = (any::<[u8; 16]>(), "[a-z]{2,40}", any::<bool>(), any_networks(), any::<u32>())
             .prop_map(|(id, slug, suspended, networks, per_minute)| {
                 let (id, slug) = (TenantId::from_bytes(id), slug.parse().unwrap());
-                Change::Tenant(TenantState { id, slug, suspended, networks, per_minute })
+                Change::Tenant(TenantState { id, slug, suspended, networks, per_minute, mfa_required: false })
             });
         let user = (any::<[u8; 16]>(), "[a-z]{1,9}@[a-z]{1,9}", any::<bool>(), any::<bool>()).prop_map(
             |(id, email, operator, disabled)| {

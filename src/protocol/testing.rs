@@ -35,6 +35,7 @@ impl House {
             suspended: false,
             networks,
             per_minute: 0,
+            mfa_required: false,
         }));
         let email = "ada@example.com".parse().unwrap();
         writer.apply(Change::User(UserState { id: USER, email, operator: false, disabled: false }));
@@ -65,7 +66,9 @@ impl House {
     pub fn leash(self: &Arc<Self>) -> Result<Leash, Failure> {
         let terms = Terms {
             digest: key().digest,
-            key: key().id,
+            credential: crate::domain::CredentialId::Key(key().id),
+            one_factor: false,
+            token_expire: crate::domain::Timestamp::NEVER,
             home: TENANT,
             tenant: TENANT,
             user: Some(USER),

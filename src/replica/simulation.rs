@@ -276,6 +276,7 @@ async fn run(seed: u64, fenced: bool) -> Tally {
         suspended: false,
         networks: crate::domain::address::Networks::default(),
         per_minute: 0,
+        mfa_required: false,
     };
     made.commit(Change::Tenant(tenant));
     let mut replicas = Vec::new();

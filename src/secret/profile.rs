@@ -1,5 +1,6 @@
 //! Key profiles: the shapes that keys of a brand have.
 
+use super::Class;
 use crate::domain::keys::{Environment, KeyKind};
 use serde::Deserialize;
 
@@ -45,6 +46,22 @@ impl Alphabet {
             Self::Base62 => 5954,
             Self::Hex => 4000,
         }
+    }
+
+    /// CRC-32 of `text` in this many letters, the first of the eight; fewer
+    /// than the whole of it take have its low 16 bits.
+    pub(super) fn check_of(self, text: &[u8], width: u8) -> [u8; 8] {
+        let mut rest = crc32fast::hash(text);
+        if width < self.whole_check() {
+            rest &= 0xffff;
+        }
+        let mut check = [b'0'; 8];
+        let places = check.iter_mut().take(usize::from(width)).rev();
+        match self {
+            Self::Base62 => write_digits::<62>(places, rest, Self::Base62.letters()),
+            Self::Hex => write_digits::<16>(places, rest, Self::Hex.letters()),
+        }
+        check
     }
 }
 
@@ -162,6 +179,12 @@ impl Profile {
         if !(2..=24).contains(&self.prefix.len()) || words.len() > 3 || !words.iter().all(lower) {
             bad("the prefix must be 1 to 3 words of lower-case letters and digits, each with `_` after it, 24 bytes at most".into());
         }
+        let nested = |class: &Class| {
+            class.prefix().starts_with(&self.prefix) || self.prefix.starts_with(class.prefix())
+        };
+        if let Some(class) = Class::ALL.iter().find(|class| nested(class)) {
+            bad(format!("the prefix `{}` is that of {} secrets", class.prefix(), class.name()));
+        }
         if self.check > 0 && u32::from(self.random) * self.alphabet.millibits() < MIN_MILLIBITS {
             bad("the random part must have at least 112 bits: 19 letters of base62 or 28 of hex".into());
         }
@@ -182,17 +205,7 @@ impl Profile {
 
     /// The check that belongs after `text`, which is prefix and random part.
     pub(super) fn check_of(&self, text: &[u8]) -> [u8; 8] {
-        let mut rest = crc32fast::hash(text);
-        if self.check < self.alphabet.whole_check() {
-            rest &= 0xffff;
-        }
-        let mut check = [b'0'; 8];
-        let places = check.iter_mut().take(usize::from(self.check)).rev();
-        match self.alphabet {
-            Alphabet::Base62 => write_digits::<62>(places, rest, Alphabet::Base62.letters()),
-            Alphabet::Hex => write_digits::<16>(places, rest, Alphabet::Hex.letters()),
-        }
-        check
+        self.alphabet.check_of(text, self.check)
     }
 }
 
@@ -252,6 +265,8 @@ mod tests {
             Profile { random: 18, ..sound.clone() },
             Profile { check: 5, ..sound.clone() },
             Profile { random: 200, ..sound.clone() },
+            Profile { prefix: "dwr_".into(), ..sound.clone() },
+            Profile { prefix: "dwi_live_".into(), ..sound.clone() },
         ];
         for profile in faulty {
             assert_eq!(Profile::check_all(std::slice::from_ref(&profile)).len(), 1, "{profile:?}");

@@ -11,18 +11,23 @@ pub mod audit;
 pub mod changes;
 mod connect;
 mod error;
+pub mod factors;
 mod facts;
 pub mod instance;
 pub mod keys;
 pub mod members;
 mod migrate;
+pub mod people;
 mod query;
 mod replicas;
 mod rows;
 mod schema;
+pub mod sessions;
+pub mod signing_keys;
 mod snapshot;
 mod tail;
 pub mod tenants;
+mod throttles;
 mod tx;
 pub mod users;
 mod when;
@@ -35,6 +40,7 @@ pub use snapshot::Snapshot;
 pub use tail::{Look, Tail};
 pub use tx::Tx;
 
+use crate::domain::CredentialId;
 use crate::domain::audit::{Actor, Event};
 use crate::domain::changes::Revision;
 use connect::Connections;
@@ -126,7 +132,7 @@ impl Store {
         let writing = async {
             let mut tx = Tx::begin(self.writers.get().await?, event).await?;
             if let Some(credential) = actor.credential {
-                keys::key_still_stands(&mut tx, credential).await?;
+                still_stands(&mut tx, credential).await?;
             }
             match work(&mut tx).await {
                 Ok(value) => {
@@ -171,5 +177,13 @@ impl Store {
     /// Every change after `seq`, in commit order, as it is committed.
     pub fn tail(&self, seq: Revision) -> Tail {
         Tail::new(self.clone(), seq.number())
+    }
+}
+
+/// Refuses a mutation whose caller's credential has ended meanwhile.
+async fn still_stands(tx: &mut Tx, credential: CredentialId) -> Result<()> {
+    match credential {
+        CredentialId::Key(key) => keys::key_still_stands(tx, key).await,
+        CredentialId::Session(session) => sessions::session_still_stands(tx, session).await,
     }
 }

@@ -11,6 +11,8 @@ diesel::table! {
         create_time -> BigInt,
         update_time -> BigInt,
         version -> BigInt,
+        mfa_required -> Bool,
+        access_ttl -> BigInt,
     }
 }
 
@@ -23,6 +25,7 @@ diesel::table! {
         disabled -> Bool,
         create_time -> BigInt,
         version -> BigInt,
+        email_verified -> Bool,
     }
 }
 
@@ -123,6 +126,95 @@ diesel::table! {
     instance (name) {
         name -> Text,
         value -> Binary,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        user_id -> Binary,
+        methods -> Text,
+        device -> Text,
+        address -> Nullable<Text>,
+        create_time -> BigInt,
+        last_seen -> BigInt,
+        expire_time -> BigInt,
+        revoke_time -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (digest) {
+        digest -> Binary,
+        session_id -> Binary,
+        create_time -> BigInt,
+        use_time -> Nullable<BigInt>,
+        next_digest -> Nullable<Binary>,
+        next_sealed -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    challenges (digest) {
+        digest -> Binary,
+        user_id -> Binary,
+        tenant_id -> Binary,
+        device -> Nullable<Binary>,
+        expire_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    totp_factors (user_id) {
+        user_id -> Binary,
+        secret -> Binary,
+        confirmed -> Bool,
+        last_step -> BigInt,
+        create_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    backup_codes (user_id, digest) {
+        user_id -> Binary,
+        digest -> Binary,
+    }
+}
+
+diesel::table! {
+    devices (digest) {
+        digest -> Binary,
+        user_id -> Binary,
+        last_seen -> BigInt,
+    }
+}
+
+diesel::table! {
+    mailed_tokens (digest) {
+        digest -> Binary,
+        user_id -> Binary,
+        purpose -> Text,
+        email -> Text,
+        expire_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    throttles (subject) {
+        subject -> Binary,
+        failures -> BigInt,
+        last -> BigInt,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        state -> Text,
+        private -> Binary,
+        create_time -> BigInt,
+        withdrawn -> Bool,
     }
 }
 

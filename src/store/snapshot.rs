@@ -1,11 +1,11 @@
 //! All that a view begins with, as of one moment.
 
 use super::tx::Own;
-use super::{Result, Store, changes, keys, members, tenants, users};
+use super::{Result, Store, changes, keys, members, sessions, signing_keys, tenants, users};
 use crate::domain::changes::{Change, Revision};
 use crate::domain::members::MemberState;
 use crate::domain::users::UserState;
-use crate::domain::{KeyId, TenantId, UserId};
+use crate::domain::{KeyId, SessionId, TenantId, UserId};
 
 /// Rows read at once.
 pub(super) const BATCH: i64 = 10_000;
@@ -26,6 +26,8 @@ enum Next {
     Users(Option<UserId>),
     Members(Option<(TenantId, UserId)>),
     Keys(Option<KeyId>),
+    Sessions(Option<SessionId>),
+    SigningKeys,
     Nothing,
 }
 
@@ -69,8 +71,17 @@ impl Snapshot {
             }
             Next::Keys(after) => {
                 let page = keys::page_live(conn, only, after).await?;
-                self.next = page.last().map_or(Next::Nothing, |last| Next::Keys(Some(last.id)));
+                self.next = page.last().map_or(Next::Sessions(None), |last| Next::Keys(Some(last.id)));
                 Ok(page.into_iter().map(|key| Change::Key(Box::new(key))).collect())
+            }
+            Next::Sessions(after) => {
+                let page = sessions::page_live(conn, only, after).await?;
+                self.next = page.last().map_or(Next::SigningKeys, |last| Next::Sessions(Some(last.id)));
+                Ok(page.into_iter().map(Change::Session).collect())
+            }
+            Next::SigningKeys => {
+                self.next = Next::Nothing;
+                Ok(signing_keys::all(conn).await?.into_iter().map(Change::SigningKey).collect())
             }
             Next::Nothing => Ok(Vec::new()),
         }

@@ -24,6 +24,8 @@ struct Row {
     create_time: i64,
     update_time: i64,
     version: i64,
+    mfa_required: bool,
+    access_ttl: i64,
 }
 
 impl From<&Tenant> for Row {
@@ -38,6 +40,8 @@ impl From<&Tenant> for Row {
             create_time: tenant.create_time.micros(),
             update_time: tenant.update_time.micros(),
             version: tenant.version,
+            mfa_required: tenant.state.mfa_required,
+            access_ttl: tenant.access_ttl.into(),
         }
     }
 }
@@ -52,8 +56,10 @@ impl TryFrom<Row> for Tenant {
                 suspended: row.suspended,
                 networks: networks(&row.networks)?,
                 per_minute: count(row.per_minute)?,
+                mfa_required: row.mfa_required,
             },
             display_name: text(&row.display_name)?,
+            access_ttl: count(row.access_ttl)?,
             create_time: time(row.create_time),
             update_time: time(row.update_time),
             version: row.version,

@@ -37,6 +37,11 @@ pub struct Metrics {
     pub streams_cut: IntCounter,
     /// Open connections.
     pub connections: IntGauge,
+    /// Passwords that wait for a hashing thread.
+    pub login_queue: IntGauge,
+    /// Letters by what became of them: `delivered`, `failed`, `refused` by a
+    /// full queue, or `discarded` where there is no mail.
+    pub letters: IntCounterVec,
 }
 
 impl Metrics {
@@ -110,6 +115,8 @@ impl Metrics {
                 "Streams and waiting calls that ended because their credential did.",
             )?,
             connections: gauge("doorward_connections", "Open connections.")?,
+            login_queue: gauge("doorward_login_queue", "Passwords that wait for a hashing thread.")?,
+            letters: counters("doorward_letters_total", "Letters to people.", &["outcome"])?,
             registry,
         })
     }

@@ -14,7 +14,7 @@
 
 use super::{Judge, View};
 use crate::domain::changes::Change;
-use crate::domain::{KeyId, Refusal, TenantId, Timestamp, UserId};
+use crate::domain::{CredentialId, Refusal, TenantId, Timestamp, UserId};
 use crate::view::Terms;
 use futures_util::task::AtomicWaker;
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ type Shard = BTreeMap<(Tag, u64), Arc<Cell>>;
 /// What a change can be about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Tag {
-    Key(KeyId),
+    Credential(CredentialId),
     User(UserId),
     Tenant(TenantId),
 }
@@ -179,7 +179,7 @@ impl Cuts {
     fn all(&self) -> Vec<Arc<Cell>> {
         let keys = |shard: &Mutex<Shard>| {
             let shard = lock(shard);
-            let by_key = shard.iter().filter(|((tag, _), _)| matches!(tag, Tag::Key(_)));
+            let by_key = shard.iter().filter(|((tag, _), _)| matches!(tag, Tag::Credential(_)));
             by_key.map(|(_, cell)| Arc::clone(cell)).collect::<Vec<_>>()
         };
         self.shards.iter().flat_map(keys).collect()
@@ -187,7 +187,7 @@ impl Cuts {
 
     fn shard(&self, tag: Tag) -> &Mutex<Shard> {
         let [_, random] = match tag {
-            Tag::Key(id) => id.halves(),
+            Tag::Credential(id) => id.halves(),
             Tag::User(id) => id.halves(),
             Tag::Tenant(id) => id.halves(),
         };
@@ -198,21 +198,24 @@ impl Cuts {
 }
 
 /// What one change can end. Named before the change is applied, which consumes it.
-pub(super) struct Concerned(Tag);
+pub(super) struct Concerned(Option<Tag>);
 
 impl Concerned {
     pub(super) fn by(change: &Change) -> Self {
-        Self(match change {
+        Self(Some(match change {
             Change::Tenant(tenant) => Tag::Tenant(tenant.id),
             Change::User(user) => Tag::User(user.id),
             Change::Member(member) => Tag::User(member.user),
-            Change::Key(key) => Tag::Key(key.id),
-        })
+            Change::Key(key) => Tag::Credential(CredentialId::Key(key.id)),
+            Change::Session(session) => Tag::Credential(CredentialId::Session(session.id)),
+            // A token is looked at when it comes; what it opened stands on its session.
+            Change::SigningKey(_) => return Self(None),
+        }))
     }
 
     /// Judges anew all that the change can concern; gives how many were cut.
     pub(super) fn judge(&self, view: &View) -> u32 {
-        judged(view, &view.cuts.of(self.0))
+        self.0.map_or(0, |tag| judged(view, &view.cuts.of(tag)))
     }
 }
 
@@ -258,8 +261,12 @@ impl Cell {
 /// All tags of something registered, none twice.
 fn tags(terms: &Terms) -> impl Iterator<Item = Tag> {
     let elsewhere = (terms.tenant != terms.home).then_some(Tag::Tenant(terms.tenant));
-    let tags =
-        [Some(Tag::Key(terms.key)), terms.user.map(Tag::User), Some(Tag::Tenant(terms.home)), elsewhere];
+    let tags = [
+        Some(Tag::Credential(terms.credential)),
+        terms.user.map(Tag::User),
+        Some(Tag::Tenant(terms.home)),
+        elsewhere,
+    ];
     tags.into_iter().flatten()
 }
 

@@ -4,7 +4,7 @@ use crate::domain::keys::{Environment, KeyKind, KeyState, samples};
 use crate::domain::members::{MemberState, Role};
 use crate::domain::tenants::TenantState;
 use crate::domain::users::UserState;
-use crate::domain::{Digest, Permission, Permissions, Reason};
+use crate::domain::{CredentialId, Digest, KeyId, Permission, Permissions, Reason};
 use crate::view::{Demand, Kept, Presented, Writer};
 use futures_util::FutureExt;
 use std::sync::atomic::AtomicBool;
@@ -19,7 +19,14 @@ const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 fn tenant(id: TenantId, suspended: bool) -> Change {
     let slug = if id == TENANT { "acme" } else { "umbrella" };
     let networks = crate::domain::address::Networks::default();
-    Change::Tenant(TenantState { id, slug: slug.parse().unwrap(), suspended, networks, per_minute: 0 })
+    Change::Tenant(TenantState {
+        id,
+        slug: slug.parse().unwrap(),
+        suspended,
+        networks,
+        per_minute: 0,
+        mfa_required: false,
+    })
 }
 
 fn user(disabled: bool) -> Change {
@@ -57,8 +64,12 @@ fn filled() -> (Arc<View>, Writer) {
 }
 
 fn terms(view: &View, seed: u8, required: Permission) -> Terms {
-    let presented =
-        Presented { digest: key(seed).digest, kind: KeyKind::User, environment: Environment::Live };
+    let presented = Presented {
+        digest: key(seed).digest,
+        kind: KeyKind::User,
+        environment: Environment::Live,
+        login: None,
+    };
     let found = view.key(presented.digest).unwrap();
     let judge = Judge { view, default_per_minute: 0 };
     let verified = judge.verify(&presented, &found, &Demand::default(), NOW).unwrap();
@@ -240,7 +251,9 @@ fn terms_of(number: u64) -> Terms {
     let key = numbered(number);
     Terms {
         digest: key.digest,
-        key: key.id,
+        credential: CredentialId::Key(key.id),
+        one_factor: false,
+        token_expire: Timestamp::NEVER,
         home: TENANT,
         tenant: TENANT,
         user: Some(USER),

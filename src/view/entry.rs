@@ -11,7 +11,7 @@ use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind, KeyState};
 use crate::domain::limits::{self, Limit, Rate};
 use crate::domain::reading::Reading;
-use crate::domain::{Digest, KeyId, Permissions, Timestamp};
+use crate::domain::{CredentialId, Digest, Permissions, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
@@ -70,8 +70,8 @@ pub struct Cell(pub(super) u32);
 /// A key that was found, as it was at one moment.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// The key.
-    pub id: KeyId,
+    /// The key or session.
+    pub id: CredentialId,
     /// What it is narrowed to.
     pub scopes: Permissions,
     /// When the presented secret ends; [`Timestamp::NEVER`] if it does not.
@@ -127,7 +127,7 @@ impl Entry {
         let counted_at =
             if previous { u32::try_from(self.arrival.load(Ordering::Relaxed)).readable()? } else { at };
         Some(Found {
-            id: self.id(),
+            id: CredentialId::of(digest, self.halves()),
             scopes: Permissions::from_bits(self.scopes.load(Ordering::Relaxed)),
             expire: Timestamp::from_micros(self.expire.load(Ordering::Relaxed)),
             kind: kind_of(flags),
@@ -141,13 +141,17 @@ impl Entry {
         })
     }
 
-    fn id(&self) -> KeyId {
+    fn halves(&self) -> [u64; 2] {
         let [high, low] = &self.id;
-        KeyId::from_halves([high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)])
+        [high.load(Ordering::Relaxed), low.load(Ordering::Relaxed)]
     }
 
-    /// Whether the record is of that key. For the writer alone.
-    pub fn is_of(&self, id: KeyId) -> bool {
+    fn id(&self) -> CredentialId {
+        CredentialId::of(self.digest(), self.halves())
+    }
+
+    /// Whether the record is of that credential. For the writer alone.
+    pub fn is_of(&self, id: CredentialId) -> bool {
         self.is_live() && self.id() == id
     }
 
@@ -156,7 +160,7 @@ impl Entry {
     }
 
     /// Digest and key of a record in use. For the writer alone.
-    pub fn live(&self) -> Option<(Digest, KeyId)> {
+    pub fn live(&self) -> Option<(Digest, CredentialId)> {
         self.is_live().then(|| (self.digest(), self.id()))
     }
 
@@ -242,7 +246,7 @@ impl Entry {
     }
 
     /// The key, and the minute in which it was last accepted, if it was.
-    pub fn last_use(&self) -> Option<(KeyId, Timestamp)> {
+    pub fn last_use(&self) -> Option<(CredentialId, Timestamp)> {
         let minute = self.used.load(Ordering::Relaxed);
         let flags = self.seal.load(Ordering::Relaxed);
         let counts = minute > 0 && flags & LIVE != 0 && flags & PREVIOUS == 0;

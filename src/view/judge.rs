@@ -6,7 +6,10 @@ use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::limits::{Limit, Rate};
 use crate::domain::principal::{Principal, Standing, Title};
 use crate::domain::reading::Reading;
-use crate::domain::{Digest, KeyId, Permission, Permissions, Reason, Refusal, TenantId, Timestamp, UserId};
+use crate::domain::sessions::Login;
+use crate::domain::{
+    CredentialId, Digest, Permission, Permissions, Reason, Refusal, TenantId, Timestamp, UserId,
+};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -21,6 +24,8 @@ pub struct Demand<'a> {
     pub feature: Option<&'a str>,
     /// Whether a second factor must have been given.
     pub mfa: bool,
+    /// Whether it is for giving one that this is asked: then nobody demands it.
+    pub enrolling: bool,
     /// The tenant that it must belong to, by id or short name.
     pub tenant: Option<&'a str>,
     /// The only tenant whose credentials the asker may know of. One of another
@@ -30,7 +35,7 @@ pub struct Demand<'a> {
     pub cost: Option<u32>,
 }
 
-/// What a key's text tells of it: its digest, and what its form says it is.
+/// What a credential's text tells of it: its digest, and what its form says it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Presented {
     /// The digest under which it was found.
@@ -39,6 +44,8 @@ pub struct Presented {
     pub kind: KeyKind,
     /// The world that its form says it lives in.
     pub environment: Environment,
+    /// For a token: what it says of the login.
+    pub login: Option<Login>,
 }
 
 /// A credential that was accepted.
@@ -46,10 +53,12 @@ pub struct Presented {
 pub struct Verified {
     /// Who it stands for.
     pub principal: Arc<Principal>,
-    /// The key.
-    pub key: KeyId,
+    /// The key or session.
+    pub credential: CredentialId,
     /// The digest of the secret that was presented.
     pub digest: Digest,
+    /// How the person proved who they are, for a session.
+    pub login: Option<Login>,
     /// Live or test.
     pub environment: Environment,
     /// What the key is narrowed to.
@@ -69,9 +78,14 @@ pub struct Verified {
 pub struct Terms {
     /// The digest of the secret that was presented.
     pub digest: Digest,
-    /// The key.
-    pub key: KeyId,
-    /// The key's own tenant.
+    /// The key or session.
+    pub credential: CredentialId,
+    /// Whether it is a session without a second factor, which ends when its
+    /// tenant demands one.
+    pub one_factor: bool,
+    /// When the token ends that was presented; the secret's own end is looked up.
+    pub token_expire: Timestamp,
+    /// The credential's own tenant.
     pub home: TenantId,
     /// The tenant that the caller acts in, which mostly is the same.
     pub tenant: TenantId,
@@ -92,7 +106,9 @@ impl Terms {
         let tenant = verified.principal.tenant();
         Self {
             digest: verified.digest,
-            key: verified.key,
+            credential: verified.credential,
+            one_factor: verified.login.is_some_and(|login| !login.methods.has_second_factor()),
+            token_expire: verified.login.map_or(Timestamp::NEVER, |login| login.token_expire),
             home: tenant,
             tenant,
             user: verified.principal.user,
@@ -135,27 +151,32 @@ impl Judge<'_> {
         demand: &Demand<'_>,
         now: Timestamp,
     ) -> Result<Verified, Refusal> {
-        if (found.kind, found.environment) != (presented.kind, presented.environment) {
-            return Err(Refusal::invalid_api_key());
+        let is_session = found.id.session().is_some();
+        if (found.kind, found.environment, is_session)
+            != (presented.kind, presented.environment, presented.login.is_some())
+        {
+            return Err(ended(found.id));
         }
-        let principal = self.view.principal(found).ok_or_else(Refusal::invalid_api_key)?;
+        let principal = self.view.principal(found).ok_or_else(|| ended(found.id))?;
         if demand.only.is_some_and(|only| only != principal.tenant()) {
-            return Err(Refusal::invalid_api_key());
+            return Err(ended(found.id));
         }
         let permissions = principal.permissions.and(found.scopes);
         unexpired(found, now)?;
         stands(found, &principal, demand.peer)?;
-        self.meet(&principal, permissions, demand)?;
+        let second_factor = presented.login.map(|login| login.methods.has_second_factor());
+        self.meet(&principal, permissions, second_factor, demand)?;
         let rate = self.charge(found, &principal, demand.cost, now)?;
         self.view.used(found.cell, now);
         Ok(Verified {
             principal,
-            key: found.id,
+            credential: found.id,
             digest: presented.digest,
+            login: presented.login,
             environment: found.environment,
             scopes: found.scopes,
             permissions,
-            expire: found.expire,
+            expire: presented.login.map_or(found.expire, |login| found.expire.min(login.token_expire)),
             previous: found.previous,
             rate,
         })
@@ -169,6 +190,9 @@ impl Judge<'_> {
     pub fn still_good(&self, terms: &Terms, now: Timestamp) -> Result<(), Refusal> {
         let found = self.found(terms)?;
         unexpired(&found, now)?;
+        if terms.token_expire <= now {
+            return Err(token_expired(terms.token_expire));
+        }
         self.holds(terms, &found)
     }
 
@@ -179,7 +203,7 @@ impl Judge<'_> {
     pub fn still_stands(&self, terms: &Terms) -> Result<Timestamp, Refusal> {
         let found = self.found(terms)?;
         self.holds(terms, &found)?;
-        Ok(found.expire)
+        Ok(found.expire.min(terms.token_expire))
     }
 
     /// The same caller acting for another tenant, if they may (R6).
@@ -202,14 +226,17 @@ impl Judge<'_> {
     }
 
     fn found(&self, terms: &Terms) -> Result<Found, Refusal> {
-        let found = self.view.key(terms.digest).filter(|found| found.id == terms.key);
-        found.ok_or_else(Refusal::invalid_api_key)
+        let found = self.view.key(terms.digest).filter(|found| found.id == terms.credential);
+        found.ok_or_else(|| ended(terms.credential))
     }
 
     /// Everything but the expiry.
     fn holds(&self, terms: &Terms, found: &Found) -> Result<(), Refusal> {
-        let mut principal = self.view.principal(found).ok_or_else(Refusal::invalid_api_key)?;
+        let mut principal = self.view.principal(found).ok_or_else(|| ended(found.id))?;
         stands(found, &principal, terms.peer)?;
+        if terms.one_factor && principal.demands_mfa() {
+            return Err(factor_needed());
+        }
         if terms.tenant != terms.home {
             let permissions = principal.permissions.and(found.scopes);
             principal = self.acting(&principal, permissions, terms.tenant, terms.peer)?;
@@ -272,8 +299,13 @@ impl Judge<'_> {
         &self,
         principal: &Principal,
         permissions: Permissions,
+        second_factor: Option<bool>,
         demand: &Demand<'_>,
     ) -> Result<(), Refusal> {
+        // Before all else: who has not given it may not learn what they may.
+        if second_factor == Some(false) && principal.demands_mfa() && !demand.enrolling {
+            return Err(factor_needed());
+        }
         if let Some(tenant) = demand.tenant
             && self.tenant_named(tenant) != Some(principal.tenant())
         {
@@ -289,13 +321,14 @@ impl Judge<'_> {
                 Refusal::new(Reason::FeatureNotLicensed, "the tenant has not licensed this feature");
             return Err(refusal.with("required_feature", feature));
         }
-        if demand.mfa {
-            return Err(Refusal::new(
-                Reason::MfaRequired,
-                "a second factor is needed, which a key cannot give",
-            ));
+        match (demand.mfa, second_factor) {
+            (false, _) | (true, Some(true)) => Ok(()),
+            (true, Some(false)) => Err(factor_needed()),
+            (true, None) => {
+                let why = "a second factor is needed, which a key cannot give";
+                Err(Refusal::new(Reason::MfaRequired, why))
+            }
         }
-        Ok(())
     }
 
     fn charge(
@@ -324,7 +357,28 @@ fn unexpired(found: &Found, now: Timestamp) -> Result<(), Refusal> {
         return Ok(());
     }
     // The secret before a rotation has ended, not the key.
-    Err(if found.previous { Refusal::invalid_api_key() } else { Refusal::api_key_expired(found.expire) })
+    Err(match found.id {
+        CredentialId::Session(_) => ended(found.id),
+        CredentialId::Key(_) if found.previous => Refusal::invalid_api_key(),
+        CredentialId::Key(_) => Refusal::api_key_expired(found.expire),
+    })
+}
+
+/// What is told of a credential that is no longer there.
+fn ended(credential: CredentialId) -> Refusal {
+    match credential {
+        CredentialId::Key(_) => Refusal::invalid_api_key(),
+        CredentialId::Session(_) => Refusal::session_revoked(),
+    }
+}
+
+/// What is told of a token that is over.
+pub fn token_expired(at: Timestamp) -> Refusal {
+    Refusal::new(Reason::TokenExpired, "the token has expired").with("expires_at", at)
+}
+
+fn factor_needed() -> Refusal {
+    Refusal::new(Reason::MfaRequired, "a second factor is needed: log in with one, or enrol one")
 }
 
 /// Whether the key is accepted at all from there.
@@ -333,7 +387,7 @@ fn stands(found: &Found, principal: &Principal, peer: Option<IpAddr>) -> Result<
     match principal.standing {
         Standing::Good => {}
         Standing::TenantSuspended => return Err(suspended()),
-        Standing::Gone => return Err(Refusal::invalid_api_key()),
+        Standing::Gone => return Err(ended(found.id)),
     }
     let key_allows = found.networks.as_ref().is_none_or(|networks| networks.allow(peer));
     if key_allows && home_allows(principal, peer) {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::KeyId;
 use crate::domain::address::Networks;
 use crate::domain::changes::Change;
 use crate::domain::keys::{KeyState, Previous, samples};
@@ -40,7 +41,8 @@ impl House {
 
     fn ask(&self, demand: &Demand<'_>) -> Result<Verified, Refusal> {
         let digest = key().digest;
-        let presented = Presented { digest, kind: KeyKind::User, environment: Environment::Live };
+        let presented =
+            Presented { digest, kind: KeyKind::User, environment: Environment::Live, login: None };
         let found = self.view.key(digest).ok_or_else(Refusal::invalid_api_key)?;
         self.judge().verify(&presented, &found, demand, NOW)
     }
@@ -70,6 +72,7 @@ fn state(id: TenantId) -> TenantState {
         suspended: false,
         networks: Networks::default(),
         per_minute: 0,
+        mfa_required: false,
     }
 }
 

@@ -16,23 +16,26 @@ mod index;
 mod judge;
 mod people;
 mod principals;
+mod signing;
 mod writer;
 
 pub use cuts::{Held, MOST as MOST_HELD, Side};
 pub use entry::{Cell, Found};
-pub use judge::{Demand, Judge, Presented, Terms, Verified};
+pub use judge::{Demand, Judge, Presented, Terms, Verified, token_expired};
+pub use signing::SigningKeys;
 pub use writer::{Kept, Writer};
 
 use crate::domain::changes::Revision;
 use crate::domain::limits::{Limit, Rate};
 use crate::domain::principal::{Home, Principal};
-use crate::domain::{Digest, KeyId, TenantId, Timestamp, UserId};
+use crate::domain::{CredentialId, Digest, TenantId, Timestamp, UserId};
 use arc_swap::ArcSwap;
 use arena::Arena;
 use cuts::Cuts;
 use entry::{Confined, Entry};
 use index::Index;
 use principals::Slot;
+use signing::Signing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,6 +48,7 @@ pub struct View {
     members: ArcSwap<Index>,
     slugs: papaya::HashMap<String, TenantId>,
     tenants: papaya::HashMap<TenantId, Arc<Home>>,
+    signing: Signing,
     cuts: Cuts,
     applied: AtomicU64,
     keys: AtomicU64,
@@ -62,6 +66,7 @@ impl View {
             members: ArcSwap::from_pointee(Index::with_room_for(people)),
             slugs: papaya::HashMap::new(),
             tenants: papaya::HashMap::new(),
+            signing: Signing::default(),
             cuts: Cuts::new(),
             applied: AtomicU64::new(0),
             keys: AtomicU64::new(0),
@@ -107,6 +112,11 @@ impl View {
         self.tenants.pin().get(&tenant).cloned()
     }
 
+    /// The keys that tokens are signed with.
+    pub fn signing_keys(&self) -> Arc<SigningKeys> {
+        self.signing.current()
+    }
+
     /// Notes that a key was accepted.
     pub fn used(&self, cell: Cell, now: Timestamp) {
         if let Some(entry) = self.entries.get(cell.0) {
@@ -120,9 +130,9 @@ impl View {
         self.entries.get(found.cell.0)?.last_use().map(|(_, used)| used)
     }
 
-    /// Every key that was accepted in the minute of `since` or later, with
+    /// Every key and session that was accepted in the minute of `since` or later, with
     /// the minute in which it last was.
-    pub fn used_since(&self, since: Timestamp) -> Vec<(KeyId, Timestamp)> {
+    pub fn used_since(&self, since: Timestamp) -> Vec<(CredentialId, Timestamp)> {
         let entries = (0..=u32::MAX).map_while(|at| self.entries.get(at));
         entries.filter_map(Entry::last_use).filter(|(_, used)| *used >= entry::minute_of(since)).collect()
     }

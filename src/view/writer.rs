@@ -9,9 +9,11 @@ use super::cuts::Concerned;
 use super::index::{self, Index};
 use super::people::People;
 use super::principals::Holder;
-use crate::domain::KeyId;
+use crate::domain::address::Networks;
 use crate::domain::changes::{Change, Revision};
-use crate::domain::keys::KeyState;
+use crate::domain::keys::{Environment, KeyKind, KeyState};
+use crate::domain::sessions::SessionState;
+use crate::domain::{CredentialId, Digest, KeyId, Permissions};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,6 +54,8 @@ impl Writer {
             Change::User(user) => self.people.apply_user(user),
             Change::Member(member) => self.people.apply_member(&member),
             Change::Key(key) => self.apply_key(&key),
+            Change::Session(session) => self.apply_key(&as_key(&session)),
+            Change::SigningKey(key) => self.view.signing.apply(&key),
         }
         concerned.judge(&self.view)
     }
@@ -62,10 +66,11 @@ impl Writer {
     }
 
     fn apply_key(&mut self, key: &KeyState) {
-        let existing = self.record_of(key.id);
+        let id = CredentialId::of(key.digest, key.id.halves());
+        let existing = self.record_of(id);
         if key.revoked {
             if let Some(at) = existing {
-                self.remove(at, key.id);
+                self.remove(at, id);
                 self.view.keys.fetch_sub(1, Ordering::Relaxed);
             }
             return;
@@ -124,7 +129,7 @@ impl Writer {
         self.previous.insert(main, at);
     }
 
-    fn remove(&mut self, at: u32, id: KeyId) {
+    fn remove(&mut self, at: u32, id: CredentialId) {
         if let Some(previous) = self.previous.remove(&at) {
             self.discard(previous);
         }
@@ -157,7 +162,7 @@ impl Writer {
         }
     }
 
-    fn record_of(&self, id: KeyId) -> Option<u32> {
+    fn record_of(&self, id: CredentialId) -> Option<u32> {
         let is_it = |at: &u32| self.view.entries.get(*at).is_some_and(|entry| entry.is_of(id));
         self.by_id.candidates(index::hash(id.halves())).find(is_it)
     }
@@ -189,6 +194,27 @@ impl Writer {
         }
         self.view.by_digest.store(Arc::new(fresh));
         self.by_id = by_id;
+    }
+}
+
+/// A session takes a record like a key's, and so everything that holds for keys
+/// holds for it: found in one step, cut, limited. The digest, which is none of a
+/// secret's, tells it apart.
+fn as_key(session: &SessionState) -> KeyState {
+    KeyState {
+        id: KeyId::from_halves(session.id.halves()),
+        tenant: session.tenant,
+        kind: KeyKind::User,
+        user: Some(session.user),
+        environment: Environment::Live,
+        scopes: Permissions::ALL,
+        digest: Digest::of_session(session.id),
+        imported: false,
+        previous: None,
+        networks: Networks::default(),
+        per_minute: 0,
+        expire: Some(session.expire),
+        revoked: session.revoked,
     }
 }
 

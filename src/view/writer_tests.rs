@@ -5,7 +5,7 @@ use crate::domain::members::{MemberState, Role};
 use crate::domain::principal::Standing;
 use crate::domain::tenants::TenantState;
 use crate::domain::users::UserState;
-use crate::domain::{Digest, Timestamp};
+use crate::domain::{CredentialId, Digest, Timestamp};
 use crate::domain::{TenantId, UserId};
 use crate::view::Found;
 
@@ -19,6 +19,7 @@ fn tenant(suspended: bool) -> Change {
         suspended,
         networks: crate::domain::address::Networks::default(),
         per_minute: 0,
+        mfa_required: false,
     })
 }
 
@@ -57,7 +58,10 @@ fn a_key_lives_from_its_creation_to_its_revocation() {
     assert!(view.key(key(7).digest).is_none());
     put(&mut writer, &key(7));
     let found = view.key(key(7).digest).unwrap();
-    assert_eq!((found.id, standing(&view, &found), view.len()), (key(7).id, Standing::Good, 1));
+    assert_eq!(
+        (found.id, standing(&view, &found), view.len()),
+        (CredentialId::Key(key(7).id), Standing::Good, 1)
+    );
     put(&mut writer, &KeyState { revoked: true, ..key(7) });
     assert!(view.key(key(7).digest).is_none() && view.is_empty());
     put(&mut writer, &KeyState { revoked: true, ..key(7) });
@@ -137,7 +141,7 @@ fn it_grows_and_uses_what_became_free() {
         }
         assert_eq!(view.len(), 5000);
         for n in 0..5000 {
-            assert_eq!(view.key(many(n).digest).unwrap().id, many(n).id, "round {round}");
+            assert_eq!(view.key(many(n).digest).unwrap().id, CredentialId::Key(many(n).id), "round {round}");
         }
         for n in 0..5000 {
             put(&mut writer, &KeyState { revoked: true, ..many(n) });
@@ -166,7 +170,7 @@ fn readers_see_whole_states_while_the_writer_changes_them() {
                 while !stop.load(Ordering::Relaxed) {
                     if let Some(found) = view.key(key(7).digest) {
                         assert_eq!(i64::from(found.per_minute), found.expire.micros());
-                        assert_eq!(found.id, key(7).id);
+                        assert_eq!(found.id, CredentialId::Key(key(7).id));
                         seen += 1;
                     }
                 }

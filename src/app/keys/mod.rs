@@ -343,7 +343,7 @@ impl App {
     /// Whoever rotates a key holds its new secret, so it must not allow more
     /// than they are allowed already.
     fn no_wider_than(&self, caller: &Caller, key: &KeyState) -> Result<(), Refusal> {
-        if key.id == caller.verified.key {
+        if caller.verified.credential.key() == Some(key.id) {
             return Ok(());
         }
         let holder = match key.user {

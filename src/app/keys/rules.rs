@@ -8,7 +8,7 @@ use crate::domain::{Permission, Permissions, Reason, Refusal};
 /// Whether the caller may know of the key.
 pub fn visible(caller: &Caller, key: &Key) -> bool {
     let own = key.state.user.is_some() && key.state.user == caller.user();
-    let itself = key.state.id == caller.verified.key;
+    let itself = caller.verified.credential.key() == Some(key.state.id);
     caller.reaches(key.state.environment) && (own || itself || caller.may(Permission::KEYS_MANAGE))
 }
 

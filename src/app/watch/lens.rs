@@ -53,8 +53,12 @@ impl Lens {
 
     /// What of a change is shown. Changes have to be looked at in order.
     pub fn sight(&mut self, change: &Change) -> Sight {
+        if !change.is_watched() {
+            return Sight::Nothing;
+        }
         let Some(only) = &mut self.0 else { return Sight::Change };
         let shown = match change {
+            Change::Session(_) | Change::SigningKey(_) => false,
             Change::Tenant(tenant) => tenant.id == only.tenant,
             Change::Key(key) => key.tenant == only.tenant,
             Change::User(user) => only.people.contains(&user.id),
@@ -89,7 +93,14 @@ mod tests {
 
     fn tenant(id: TenantId) -> Change {
         let slug = "acme".parse().unwrap();
-        Change::Tenant(TenantState { id, slug, suspended: true, networks: <_>::default(), per_minute: 0 })
+        Change::Tenant(TenantState {
+            id,
+            slug,
+            suspended: true,
+            networks: <_>::default(),
+            per_minute: 0,
+            mfa_required: false,
+        })
     }
 
     fn user(seed: u8) -> Change {

@@ -242,7 +242,8 @@ impl Watch {
     async fn read_out(&mut self) -> Result<(), End> {
         self.tell(Told::Begin).await?;
         let mut snapshot = self.app.store.snapshot_of(self.lens.only()).await.map_err(Failure::from)?;
-        while let Some(states) = snapshot.more().await.map_err(Failure::from)? {
+        while let Some(mut states) = snapshot.more().await.map_err(Failure::from)? {
+            states.retain(Change::is_watched);
             self.lens.learn(&states);
             for part in states.chunks(PART) {
                 self.tell(Told::Part(part.to_vec())).await?;

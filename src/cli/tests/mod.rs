@@ -1,6 +1,8 @@
 //! The verbs end to end, against a fake server over a real connection.
 
+mod factors;
 mod fake;
+mod logins;
 
 use super::*;
 use crate::client::{KEY_FILE_VARIABLE, KEY_VARIABLE};
@@ -43,7 +45,18 @@ struct Ran {
     err: String,
 }
 
+/// Runs a line where nobody can be asked.
 async fn run_with(line: &str, address: &str, environment: &[(&str, &str)], input: &str) -> Ran {
+    run_at(line, address, environment, input, None).await
+}
+
+async fn run_at(
+    line: &str,
+    address: &str,
+    environment: &[(&str, &str)],
+    input: &str,
+    terminal: Option<Box<dyn prompt::Terminal>>,
+) -> Ran {
     let arguments = ["doorward", "--address", address].into_iter().chain(line.split_whitespace());
     let cli = Cli::try_parse_from(arguments).unwrap();
     let (out, err) = (Captured::default(), Captured::default());
@@ -54,6 +67,7 @@ async fn run_with(line: &str, address: &str, environment: &[(&str, &str)], input
             pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
         }),
         input: Box::new(std::io::Cursor::new(input.to_owned().into_bytes())),
+        terminal,
         now: jiff::Timestamp::UNIX_EPOCH,
     };
     let done = execute(cli.command, &cli.global, &mut world).await;
@@ -117,7 +131,8 @@ async fn completions_name_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = run_with(&format!("completions {shell}"), "127.0.0.1:1", &[], "").await;
         assert_eq!(ran.code, 0);
-        for verb in ["whoami", "rotate", "allowlist", "check-config"] {
+        for verb in ["whoami", "rotate", "allowlist", "check-config", "logout", "revoke-all", "backup-codes"]
+        {
             assert!(ran.out.contains(verb), "{shell} {verb}");
         }
     }
@@ -151,7 +166,7 @@ async fn without_a_key_nothing_is_sent() {
     let fake = Fake::default();
     let ran = run_with("whoami", &fake.serve().await, &[], "").await;
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert!(ran.err.contains("DOORWARD_API_KEY"), "{}", ran.err);
+    assert!(ran.err.contains("DOORWARD_API_KEY") && ran.err.contains("`doorward login`"), "{}", ran.err);
     assert!(fake.methods().is_empty());
 }
 

@@ -86,20 +86,21 @@ fn states() -> Vec<pb::WatchedState> {
             suspended: false,
             networks: <_>::default(),
             per_minute: 0,
+            mfa_required: false,
         }),
         Change::User(UserState { id: USER, email, operator: false, disabled: false }),
         Change::Member(MemberState { tenant: TENANT, user: USER, role: Some(Role::Member) }),
         Change::Key(Box::new(user_key(7, TENANT, USER))),
     ]
     .iter()
-    .map(states::from_change)
+    .filter_map(states::from_change)
     .collect()
 }
 
 fn revoked() -> Vec<pb::WatchedState> {
     let mut key = user_key(7, TENANT, USER);
     key.revoked = true;
-    vec![states::from_change(&Change::Key(Box::new(key)))]
+    Vec::from_iter(states::from_change(&Change::Key(Box::new(key))))
 }
 
 fn change(revision: u64, states: Vec<pb::WatchedState>) -> Event {
@@ -163,7 +164,9 @@ async fn a_new_snapshot_takes_the_old_lease_and_its_streams_with_it() {
     let found = old.view.key(user_key(7, TENANT, USER).digest).unwrap();
     let terms = crate::view::Terms {
         digest: user_key(7, TENANT, USER).digest,
-        key: found.id,
+        credential: found.id,
+        one_factor: false,
+        token_expire: Timestamp::NEVER,
         home: TENANT,
         tenant: TENANT,
         user: Some(USER),

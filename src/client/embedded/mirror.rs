@@ -65,7 +65,8 @@ impl Mirror {
         let Some(found) = self.view.key(digest).filter(|found| !found.imported) else {
             return Err(if profile.check == 0 { Miss::Sealed } else { Miss::Unknown });
         };
-        let presented = Presented { digest, kind: profile.kind, environment: profile.environment };
+        let presented =
+            Presented { digest, kind: profile.kind, environment: profile.environment, login: None };
         self.judge().verify(&presented, &found, demand, at.wall).map_err(Miss::Refused)
     }
 
@@ -149,6 +150,7 @@ mod tests {
                 suspended: false,
                 networks: <_>::default(),
                 per_minute: 0,
+                mfa_required: false,
             }),
             Change::User(UserState { id: USER, email, operator: false, disabled: false }),
             Change::Member(MemberState { tenant: TENANT, user: USER, role: Some(Role::Member) }),

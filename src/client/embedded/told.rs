@@ -3,9 +3,10 @@
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::members::Role;
 use crate::domain::principal::{Home, Principal, Standing, Title};
+use crate::domain::sessions::{Login, Methods};
 use crate::domain::tenants::{Slug, TenantState};
 use crate::domain::users::Email;
-use crate::domain::{Digest, Permissions, Reason, Refusal, TenantId, Timestamp};
+use crate::domain::{CredentialId, Digest, Permissions, Reason, Refusal, TenantId, Timestamp};
 use crate::pb::v1 as pb;
 use crate::protocol::Unreadable;
 use crate::protocol::states::to_environment;
@@ -26,6 +27,7 @@ pub fn verified(told: &pb::Principal, digest: Digest) -> Result<Verified, Unread
     let user = given(&told.user_id).then(|| text("principal.user_id", &told.user_id)).transpose()?;
     let email = given(&told.email).then(|| text::<Email>("principal.email", &told.email)).transpose()?;
     let expire = told.expire_time.map(|time| to_time(time).ok_or(Unreadable("principal.expire_time")));
+    let expire = expire.transpose()?.unwrap_or(Timestamp::NEVER);
     let principal = Principal {
         home: Arc::new(Home::new(tenant, home(tenant, &told.tenant_slug)?)),
         kind,
@@ -36,17 +38,25 @@ pub fn verified(told: &pb::Principal, digest: Digest) -> Result<Verified, Unread
         permissions,
         written: OnceLock::new(),
     };
+    let (credential, login) = if given(&told.session_id) {
+        let methods = Methods::named(told.auth_methods.iter().map(String::as_str));
+        let login = Login { methods, time: Timestamp::from_micros(0), token_expire: expire };
+        (CredentialId::Session(text("principal.session_id", &told.session_id)?), Some(login))
+    } else {
+        (CredentialId::Key(text("principal.api_key_id", &told.api_key_id)?), None)
+    };
     Ok(Verified {
         principal: Arc::new(principal),
-        key: text("principal.api_key_id", &told.api_key_id)?,
+        credential,
         digest,
+        login,
         environment: match told.environment {
             0 => Environment::Live,
             number => to_environment(number)?,
         },
         scopes: permissions,
         permissions,
-        expire: expire.transpose()?.unwrap_or(Timestamp::NEVER),
+        expire,
         previous: false,
         rate: None,
     })
@@ -86,7 +96,14 @@ fn home(id: TenantId, slug: &str) -> Result<Option<TenantState>, Unreadable> {
         return Ok(None);
     }
     let slug: Slug = text("principal.tenant_slug", slug)?;
-    Ok(Some(TenantState { id, slug, suspended: false, networks: <_>::default(), per_minute: 0 }))
+    Ok(Some(TenantState {
+        id,
+        slug,
+        suspended: false,
+        networks: <_>::default(),
+        per_minute: 0,
+        mfa_required: false,
+    }))
 }
 
 fn text<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, Unreadable> {

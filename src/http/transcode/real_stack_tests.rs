@@ -51,6 +51,112 @@ impl AuthnService for Real {
         Err(Status::with_error_details(Code::InvalidArgument, "the request is not valid", details))
     }
 
+    async fn login(&self, _: Request<v1::LoginRequest>) -> Result<Response<v1::LoginResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn complete_login(
+        &self,
+        _: Request<v1::CompleteLoginRequest>,
+    ) -> Result<Response<v1::CompleteLoginResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn refresh_session(
+        &self,
+        _: Request<v1::RefreshSessionRequest>,
+    ) -> Result<Response<v1::RefreshSessionResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn logout(&self, _: Request<v1::LogoutRequest>) -> Result<Response<v1::LogoutResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_sessions(
+        &self,
+        _: Request<v1::ListSessionsRequest>,
+    ) -> Result<Response<v1::ListSessionsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_session(
+        &self,
+        _: Request<v1::RevokeSessionRequest>,
+    ) -> Result<Response<v1::RevokeSessionResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_all_sessions(
+        &self,
+        _: Request<v1::RevokeAllSessionsRequest>,
+    ) -> Result<Response<v1::RevokeAllSessionsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn enroll_totp(
+        &self,
+        _: Request<v1::EnrollTotpRequest>,
+    ) -> Result<Response<v1::EnrollTotpResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn confirm_totp(
+        &self,
+        _: Request<v1::ConfirmTotpRequest>,
+    ) -> Result<Response<v1::ConfirmTotpResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn disable_totp(
+        &self,
+        _: Request<v1::DisableTotpRequest>,
+    ) -> Result<Response<v1::DisableTotpResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn regenerate_backup_codes(
+        &self,
+        _: Request<v1::RegenerateBackupCodesRequest>,
+    ) -> Result<Response<v1::RegenerateBackupCodesResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn change_password(
+        &self,
+        _: Request<v1::ChangePasswordRequest>,
+    ) -> Result<Response<v1::ChangePasswordResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn request_password_reset(
+        &self,
+        _: Request<v1::RequestPasswordResetRequest>,
+    ) -> Result<Response<v1::RequestPasswordResetResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn reset_password(
+        &self,
+        _: Request<v1::ResetPasswordRequest>,
+    ) -> Result<Response<v1::ResetPasswordResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn request_email_verification(
+        &self,
+        _: Request<v1::RequestEmailVerificationRequest>,
+    ) -> Result<Response<v1::RequestEmailVerificationResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn verify_email(
+        &self,
+        _: Request<v1::VerifyEmailRequest>,
+    ) -> Result<Response<v1::VerifyEmailResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     type StreamVerifyCredentialsStream = Answers;
 
     async fn stream_verify_credentials(

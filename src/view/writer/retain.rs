@@ -3,7 +3,7 @@
 use super::Writer;
 use crate::domain::changes::Change;
 use crate::domain::members::MemberState;
-use crate::domain::{KeyId, TenantId, UserId};
+use crate::domain::{CredentialId, TenantId, UserId};
 use crate::view::cuts;
 use crate::view::entry::Entry;
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 /// What a snapshot had.
 #[derive(Debug, Default)]
 pub struct Kept {
-    keys: HashSet<KeyId>,
+    credentials: HashSet<CredentialId>,
     members: HashSet<(TenantId, UserId)>,
 }
 
@@ -20,21 +20,22 @@ impl Kept {
     /// Notes that the snapshot has this.
     pub fn note(&mut self, change: &Change) {
         match change {
-            Change::Key(key) => drop(self.keys.insert(key.id)),
+            Change::Key(key) => drop(self.credentials.insert(CredentialId::Key(key.id))),
+            Change::Session(session) => drop(self.credentials.insert(CredentialId::Session(session.id))),
             Change::Member(member) => drop(self.members.insert((member.tenant, member.user))),
-            // Tenants and people are only ever changed.
-            Change::Tenant(_) | Change::User(_) => {}
+            // Tenants, people and signing keys are only ever changed.
+            Change::Tenant(_) | Change::User(_) | Change::SigningKey(_) => {}
         }
     }
 }
 
 impl Writer {
-    /// Takes out every key and membership that is not among these, then cuts
+    /// Takes out every key, session and membership that is not among these, then cuts
     /// what they had opened. Gives how many were cut.
     pub fn retain(&mut self, kept: &Kept) -> u32 {
         for at in 0..self.next {
             let found = self.view.entries.get(at).and_then(Entry::live);
-            let Some((_, id)) = found.filter(|(_, id)| !kept.keys.contains(id)) else { continue };
+            let Some((_, id)) = found.filter(|(_, id)| !kept.credentials.contains(id)) else { continue };
             if self.record_of(id) == Some(at) {
                 self.remove(at, id);
                 self.view.keys.fetch_sub(1, Ordering::Relaxed);

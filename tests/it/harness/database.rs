@@ -3,7 +3,7 @@ use super::postgres::Postgres;
 use tempfile::TempDir;
 
 /// A password that is part of every PostgreSQL URL the tests use: nothing may ever print it.
-pub const DATABASE_PASSWORD: &str = "Zx7canaryDatabasePassword";
+pub const DATABASE_PASSWORD: &str = "Canary-Of-The-Store-7b1f";
 
 /// Where a server under test keeps its data.
 pub enum Database {

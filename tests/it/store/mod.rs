@@ -56,9 +56,10 @@ fn tenant(slug: &str) -> Tenant {
         suspended: false,
         networks: "".parse_networks(),
         per_minute: 0,
+        mfa_required: false,
     };
     let display_name = slug.parse().unwrap();
-    Tenant { state, display_name, create_time: now(), update_time: now(), version: 1 }
+    Tenant { state, display_name, access_ttl: 0, create_time: now(), update_time: now(), version: 1 }
 }
 
 trait ParseNetworks {

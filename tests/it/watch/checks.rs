@@ -43,7 +43,7 @@ on_both! {
         let (key, secret) = world.create(request).await;
         let demand = Demand { permission: Some(Permission::KEYS_READ), cost: Some(1), ..Demand::default() };
         let verified = embedded.check_or_ask(&secret, &demand).await.unwrap();
-        assert_eq!(verified.key.to_string(), key.id);
+        assert_eq!(verified.credential.to_string(), key.id);
         assert_eq!(verified.principal.tenant().to_string(), world.tenant_id);
         assert_eq!(verified.principal.slug().unwrap().as_str(), TENANT);
         assert_eq!(verified.principal.email.as_ref().unwrap().as_str(), OWNER);

@@ -1,0 +1,12 @@
+DROP TABLE signing_keys;
+DROP TABLE throttles;
+DROP TABLE mailed_tokens;
+DROP TABLE devices;
+DROP TABLE backup_codes;
+DROP TABLE totp_factors;
+DROP TABLE challenges;
+DROP TABLE refresh_tokens;
+DROP TABLE sessions;
+ALTER TABLE users DROP COLUMN email_verified;
+ALTER TABLE tenants DROP COLUMN access_ttl;
+ALTER TABLE tenants DROP COLUMN mfa_required;

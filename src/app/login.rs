@@ -1,0 +1,402 @@
+//! Logging in: by password, then by a second factor where there is one.
+
+use super::App;
+use super::people::{Visitor, sealed_at};
+use crate::domain::audit::Action;
+use crate::domain::letters::SignedIn;
+use crate::domain::members::Role;
+use crate::domain::sessions::{MAX_LIFE, MAX_SESSIONS, Method, Methods, Session, SessionState, device_name};
+use crate::domain::throttle::{Device, Network, Subject};
+use crate::domain::users::Email;
+use crate::domain::{Digest, Failure, Fault, Reason, Refusal, SessionId, TenantId, Timestamp, UserId};
+use crate::secret::token::SignedToken;
+use crate::secret::{BackupCode, Bearer, Class, Password, TotpSecret};
+use crate::store::people::{self as rows, Challenge, Person};
+use crate::store::{Error, Tx, factors, sessions, tenants};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long a login waits for its second factor.
+const CHALLENGE_FOR: Duration = Duration::from_mins(5);
+
+/// Memberships that are looked at to find the tenant to log in to.
+const MOST_MEMBERSHIPS: i64 = 1000;
+
+/// What somebody brings who logs in.
+#[derive(Debug)]
+pub struct LoginAttempt {
+    /// The address, as typed.
+    pub email: String,
+    /// The password, as typed.
+    pub password: String,
+    /// The tenant, by id or short name.
+    pub tenant: Option<String>,
+    /// A code of the authenticator.
+    pub totp: Option<String>,
+    /// What an earlier login gave the device.
+    pub device_token: Option<String>,
+    /// What the device calls itself.
+    pub device_name: Option<String>,
+}
+
+/// A second factor, as typed.
+#[derive(Debug)]
+pub enum Factor {
+    /// A code of the authenticator.
+    Totp(String),
+    /// A backup code.
+    BackupCode(String),
+}
+
+/// What a login came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is complete.
+    Complete(Box<Tokens>),
+    /// It waits for its second factor.
+    Waiting(Waiting),
+}
+
+/// A login that waits.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Names it.
+    pub challenge: Bearer,
+    /// Until when it waits.
+    pub expire: Timestamp,
+}
+
+/// What a person gets who has logged in.
+#[derive(Debug)]
+pub struct Tokens {
+    /// For calls.
+    pub access: SignedToken,
+    /// For how long.
+    pub access_life: Duration,
+    /// For the next access token.
+    pub refresh: Bearer,
+    /// What makes the device known at the next login; none where it was known.
+    pub device: Option<Bearer>,
+    /// The session.
+    pub session: Session,
+    /// Who.
+    pub email: Email,
+    /// As what.
+    pub role: Role,
+}
+
+/// A factor that was right, to be taken in the transaction that uses it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Taken {
+    /// The code of this step.
+    Totp(i64),
+    /// The backup code of this digest.
+    BackupCode(Digest),
+}
+
+impl Taken {
+    const fn method(self) -> Method {
+        match self {
+            Self::Totp(_) => Method::Totp,
+            Self::BackupCode(_) => Method::BackupCode,
+        }
+    }
+
+    /// Takes it; only one who comes with it can.
+    pub(super) async fn take(self, tx: &mut Tx, user: UserId) -> Result<(), Error> {
+        let first = match self {
+            Self::Totp(step) => factors::totp_accept(tx, user, step).await?,
+            Self::BackupCode(code) => factors::backup_code_take(tx, user, code).await?,
+        };
+        if first { Ok(()) } else { Err(wrong_factor().into()) }
+    }
+}
+
+/// Who has proven themselves by now, and where to.
+struct Arrival {
+    person: Person,
+    tenant: TenantId,
+    role: Role,
+    known: Option<Digest>,
+    device: String,
+}
+
+impl App {
+    /// Logs somebody in, or asks for their second factor.
+    ///
+    /// # Errors
+    /// `INVALID_LOGIN` for an unknown address as for a wrong password, after
+    /// the same work.
+    pub async fn login(&self, visitor: &Visitor, attempt: LoginAttempt) -> Result<Outcome, Failure> {
+        let now = self.clock.now();
+        // Too long or empty: wrong, but not to be hashed.
+        let typed = Zeroizing::new(attempt.password);
+        let Ok(password) = Password::presented(typed.to_string()) else {
+            return Err(wrong_login().into());
+        };
+        let email: Email =
+            attempt.email.trim().parse().map_err(|_bad: crate::domain::users::BadEmail| wrong_login())?;
+        let person = rows::person_by_email(&mut self.store.read().await?, &email).await?;
+        let known = self.known_device(person.as_ref(), attempt.device_token.as_deref()).await?;
+        let account = self.account(&email, person.as_ref());
+        let subjects = Subject::of_password(account, known.map(Device), visitor.address.map(Network::of));
+        self.count_try(&subjects, now).await?;
+        let verdict = self.fits(password, person.as_ref()).await?;
+        let Some(person) = person.filter(|person| verdict.fits && !person.disabled) else {
+            return Err(wrong_login().into());
+        };
+        let (tenant, role) = self.tenant_of(person.id, attempt.tenant.as_deref()).await?;
+        let device = device_name(attempt.device_name.as_deref().unwrap_or(&visitor.agent));
+        let arrival = Arrival { person, tenant, role, known, device };
+        let enrolled = factors::totp(&mut self.store.read().await?, arrival.person.id).await?;
+        let enrolled = enrolled.is_some_and(|factor| factor.confirmed);
+        let outcome = match (enrolled, attempt.totp) {
+            (true, None) => {
+                self.store.throttle_change(&subjects, Subject::taken_back).await?;
+                let waiting = self.wait_for_factor(&arrival, now).await?;
+                return Ok(Outcome::Waiting(waiting));
+            }
+            (true, Some(code)) => {
+                let counted = Subject::of_factor(arrival.person.id, None, known.map(Device));
+                self.count_try(&counted, now).await?;
+                let taken = self.factor(arrival.person.id, &Factor::Totp(code), now).await?;
+                let tokens = self.open_session(visitor, &arrival, Some(taken), None, now).await?;
+                self.count_success(&counted).await?;
+                tokens
+            }
+            (false, _) => self.open_session(visitor, &arrival, None, None, now).await?,
+        };
+        self.count_success(&subjects).await?;
+        if known.is_some() {
+            self.store.throttle_change(&[Subject::Elsewhere(account)], Subject::eased).await?;
+        }
+        if verdict.needs_rehash {
+            self.rehash(visitor, &outcome.session, &typed, now).await?;
+        }
+        Ok(Outcome::Complete(Box::new(outcome)))
+    }
+
+    /// Completes a login with its second factor.
+    ///
+    /// # Errors
+    /// `INVALID_LOGIN` if the factor is wrong or the login no longer waits.
+    pub async fn complete_login(
+        &self,
+        visitor: &Visitor,
+        challenge: &str,
+        factor: Factor,
+    ) -> Result<Tokens, Failure> {
+        let now = self.clock.now();
+        let over = || Refusal::new(Reason::InvalidLogin, "the login no longer waits; begin it again");
+        let Ok(challenge) = Bearer::parse(Class::Challenge, challenge) else { return Err(over().into()) };
+        let digest = challenge.digest();
+        let found = rows::challenge_by_digest(&mut self.store.read().await?, digest).await?;
+        let waiting = found.filter(|waiting| waiting.expire > now).ok_or_else(over)?;
+        let subjects = Subject::of_factor(waiting.user, Some(digest), waiting.device.map(Device));
+        self.count_try(&subjects, now).await?;
+        let taken = self.factor(waiting.user, &factor, now).await?;
+        let found = rows::person_by_id(&mut self.store.read().await?, waiting.user).await?;
+        let person = found.filter(|person| !person.disabled).ok_or_else(over)?;
+        let (tenant, role) = self.tenant_of(waiting.user, Some(&waiting.tenant.to_string())).await?;
+        let device = device_name(&visitor.agent);
+        let arrival = Arrival { person, tenant, role, known: waiting.device, device };
+        let tokens = self.open_session(visitor, &arrival, Some(taken), Some(digest), now).await?;
+        self.count_success(&subjects).await?;
+        Ok(tokens)
+    }
+
+    /// Keeps a password that was right under the parameters of today.
+    async fn rehash(
+        &self,
+        visitor: &Visitor,
+        session: &Session,
+        typed: &str,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let (tenant, user) = (session.state.tenant, session.state.user);
+        let before = rows::person_by_id(&mut self.store.read().await?, user).await?;
+        let before = before.and_then(|person| person.password_hash);
+        let Ok(password) = Password::presented(typed.to_owned()) else { return Ok(()) };
+        let hash = self.people.hashing.hash(password).await?;
+        let event = self.event(tenant, Action::PasswordRehashed, user, now);
+        let (store, actor) = (self.store.clone(), visitor.actor(user));
+        let writing = async move {
+            store
+                .write(&actor, event, async move |tx| {
+                    rows::password_replace(tx, user, before.as_deref(), hash.as_str()).await
+                })
+                .await
+        };
+        self.store.detached(writing).await?;
+        Ok(())
+    }
+
+    /// The person's device, if the token makes it one that they have used.
+    async fn known_device(
+        &self,
+        person: Option<&Person>,
+        token: Option<&str>,
+    ) -> Result<Option<Digest>, Failure> {
+        let token = token.map(|token| Bearer::parse(Class::Device, token));
+        let (Some(person), Some(Ok(device))) = (person, token) else { return Ok(None) };
+        let digest = device.digest();
+        let is_known = rows::device_is_known(&mut self.store.read().await?, person.id, digest).await?;
+        if !is_known {
+            return Ok(None);
+        }
+        // One that was guessed from too often counts as unknown.
+        let subject = Subject::Device(Device(digest));
+        let tally = self.store.throttle_tally(&subject).await?;
+        let spent = subject.verdict(tally, self.clock.now()) == crate::domain::throttle::Verdict::Spent;
+        Ok((!spent).then_some(digest))
+    }
+
+    /// The tenant to log in to: the one that is named, or the first that the
+    /// person joined.
+    async fn tenant_of(&self, user: UserId, named: Option<&str>) -> Result<(TenantId, Role), Failure> {
+        let all = rows::memberships(&mut self.store.read().await?, user, MOST_MEMBERSHIPS).await?;
+        let found = match named.filter(|named| !named.is_empty()) {
+            None => all.first().copied(),
+            Some(named) => {
+                let id = match named.parse::<TenantId>() {
+                    Ok(id) => Some(id),
+                    Err(_) => self.replica.view.tenant_named(named),
+                };
+                all.into_iter().find(|(tenant, _)| Some(*tenant) == id)
+            }
+        };
+        let message = "the person is not a member of that tenant, or of none";
+        found.ok_or_else(|| Refusal::new(Reason::TenantMismatch, message).into())
+    }
+
+    async fn wait_for_factor(&self, arrival: &Arrival, now: Timestamp) -> Result<Waiting, Failure> {
+        let challenge = Bearer::mint(Class::Challenge, &*self.entropy);
+        let expire = now.plus(CHALLENGE_FOR);
+        let waiting =
+            Challenge { user: arrival.person.id, tenant: arrival.tenant, device: arrival.known, expire };
+        self.store.challenge_insert(challenge.digest(), waiting, now).await?;
+        Ok(Waiting { challenge, expire })
+    }
+
+    /// Looks at a second factor. That it is used once is seen to by the
+    /// transaction that takes it.
+    pub(super) async fn factor(
+        &self,
+        user: UserId,
+        factor: &Factor,
+        now: Timestamp,
+    ) -> Result<Taken, Failure> {
+        match factor {
+            Factor::Totp(code) => {
+                let found = factors::totp(&mut self.store.read().await?, user).await?;
+                let found = found.filter(|found| found.confirmed).ok_or_else(wrong_factor)?;
+                let secret = self.totp_secret(user, &found.secret)?;
+                Ok(Taken::Totp(secret.check(code, now, found.last_step).ok_or_else(wrong_factor)?))
+            }
+            Factor::BackupCode(code) => match BackupCode::typed(code) {
+                Ok(code) => Ok(Taken::BackupCode(code.digest())),
+                Err(_) => Err(wrong_factor().into()),
+            },
+        }
+    }
+
+    pub(super) fn totp_secret(&self, user: UserId, sealed: &[u8]) -> Result<TotpSecret, Failure> {
+        let bytes = self.people.sealer.open(&sealed_at(&user), sealed).map_err(Fault::new)?;
+        TotpSecret::from_bytes(&bytes)
+            .ok_or_else(|| Fault::new("an authenticator's secret is malformed").into())
+    }
+
+    async fn open_session(
+        &self,
+        visitor: &Visitor,
+        arrival: &Arrival,
+        taken: Option<Taken>,
+        challenge: Option<Digest>,
+        now: Timestamp,
+    ) -> Result<Tokens, Failure> {
+        let user = arrival.person.id;
+        let methods: Vec<Method> = [Method::Password].into_iter().chain(taken.map(Taken::method)).collect();
+        let session = Session {
+            state: SessionState {
+                id: SessionId::new(now, &*self.entropy),
+                tenant: arrival.tenant,
+                user,
+                expire: now.plus(MAX_LIFE),
+                revoked: false,
+            },
+            methods: Methods::of(&methods),
+            device: arrival.device.clone(),
+            address: visitor.address,
+            create_time: now,
+            last_seen: now,
+        };
+        let refresh = Bearer::mint(Class::Refresh, &*self.entropy);
+        let device = arrival.known.is_none().then(|| Bearer::mint(Class::Device, &*self.entropy));
+        let seen = device.as_ref().map(Bearer::digest).or(arrival.known);
+        let event = self.event(arrival.tenant, Action::SessionOpened, user, now);
+        let (store, actor) = (self.store.clone(), visitor.actor(user));
+        let (opened, first) = (session.clone(), refresh.digest());
+        let writing = async move {
+            store
+                .write(&actor, event, async move |tx| {
+                    tx.detail("session", opened.state.id);
+                    if let Some(taken) = taken {
+                        taken.take(tx, user).await?;
+                    }
+                    if let Some(challenge) = challenge
+                        && !rows::challenge_delete(tx, challenge).await?
+                    {
+                        return Err(wrong_factor().into());
+                    }
+                    end_quietest(tx, user, opened.state.tenant).await?;
+                    sessions::session_insert(tx, &opened, first).await?;
+                    if let Some(seen) = seen {
+                        rows::device_seen(tx, user, seen).await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+                .await
+        };
+        let written = self.store.detached(writing).await?;
+        self.replica.wait_for(written.revision, super::SETTLE).await?;
+        if device.is_some() {
+            let signed_in = SignedIn { at: now, address: visitor.address, device: &arrival.device };
+            self.people.post(|letters| letters.new_device(arrival.person.email.clone(), signed_in));
+        }
+        self.tokens_for(session, arrival.person.email.clone(), arrival.role, refresh, device, now).await
+    }
+
+    /// The tokens of a session.
+    pub(super) async fn tokens_for(
+        &self,
+        session: Session,
+        email: Email,
+        role: Role,
+        refresh: Bearer,
+        device: Option<Bearer>,
+        now: Timestamp,
+    ) -> Result<Tokens, Failure> {
+        let tenant = tenants::tenant_by_id(&mut self.store.read().await?, session.state.tenant).await?;
+        let ttl = tenant.map_or(0, |tenant| tenant.access_ttl);
+        let id = crate::domain::AuditId::new(now, &*self.entropy).to_string();
+        let (access, access_life) = self.people.tokens.issue(&session, ttl, id, now)?;
+        Ok(Tokens { access, access_life, refresh, device, session, email, role })
+    }
+}
+
+/// Makes room for one more session of a person.
+async fn end_quietest(tx: &mut Tx, user: UserId, tenant: TenantId) -> Result<(), Error> {
+    let live = sessions::sessions_live(tx, user, Some(tenant)).await?;
+    for quiet in live.iter().take((live.len() + 1).saturating_sub(MAX_SESSIONS)) {
+        sessions::session_revoke(tx, &quiet.state).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn wrong_login() -> Refusal {
+    Refusal::new(Reason::InvalidLogin, "the e-mail address or the password is wrong")
+}
+
+pub(super) fn wrong_factor() -> Refusal {
+    Refusal::new(Reason::InvalidLogin, "the code is wrong, or was used before")
+}

@@ -1,0 +1,131 @@
+//! The keys that tokens are verified with, and the verification.
+
+use super::claims::AccessClaims;
+use super::front::{Header, Parts};
+use super::key::{KeyFault, VerifyingKey};
+use super::shared::SharedSecret;
+use crate::domain::Timestamp;
+use crate::domain::signing::{Kid, MAX_SKEW, SigningKeyState};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Whom a token must be from and for.
+#[derive(Debug, Clone, Copy)]
+pub struct Expect<'a> {
+    /// The one issuer.
+    pub issuer: &'a str,
+    /// The one audience.
+    pub audience: &'a str,
+}
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// It does not look like one of ours; no key was looked for.
+    #[error("not an access token")]
+    Malformed,
+    /// It is not one that a key in force signed for this use. No more is told.
+    #[error("the access token is not valid")]
+    Invalid,
+    /// It was good until then; its signature is right.
+    #[error("the access token expired at {at}")]
+    Expired {
+        /// When it expired.
+        at: Timestamp,
+    },
+}
+
+/// All keys that verify tokens, by their names. Cheap to copy.
+#[derive(Debug, Clone, Default)]
+pub struct Keyset {
+    keys: BTreeMap<Kid, Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    key: Arc<VerifyingKey>,
+    state: SigningKeyState,
+}
+
+impl Keyset {
+    /// Keys that it holds at most.
+    pub const MAX: usize = 64;
+
+    /// Takes in what is now known of a key, in place of what was known of it. A
+    /// name stays with its key: another key or algorithm under it is refused.
+    pub fn put(&mut self, state: SigningKeyState, shared: Option<&SharedSecret>) -> Result<(), KeyFault> {
+        if let Some(known) = self.keys.get_mut(&state.kid) {
+            let same = known.state.algorithm == state.algorithm && known.state.public == state.public;
+            if !same {
+                return Err(KeyFault::Taken);
+            }
+            known.state = state;
+            return Ok(());
+        }
+        if self.keys.len() >= Self::MAX {
+            return Err(KeyFault::Full);
+        }
+        let key = Arc::new(VerifyingKey::from_state(&state, shared)?);
+        self.keys.insert(state.kid.clone(), Entry { key, state });
+        Ok(())
+    }
+
+    /// Forgets a key.
+    pub fn remove(&mut self, kid: &Kid) {
+        self.keys.remove(kid);
+    }
+
+    /// What is known of the keys, in the order of their names.
+    pub fn states(&self) -> impl Iterator<Item = &SigningKeyState> {
+        self.keys.values().map(|entry| &entry.state)
+    }
+
+    /// What the token claims, if a key in force signed it for this use and it is
+    /// good now. Whether its session still stands is for the caller to see.
+    pub fn verify(
+        &self,
+        token: &str,
+        expect: &Expect<'_>,
+        now: Timestamp,
+    ) -> Result<AccessClaims, TokenFault> {
+        let parts = Parts::of(token).ok_or(TokenFault::Malformed)?;
+        let header = parts.header().ok_or(TokenFault::Malformed)?;
+        let header = Header::read(header.as_slice()).ok_or(TokenFault::Malformed)?;
+        let signature = parts.signature().ok_or(TokenFault::Malformed)?;
+
+        let key = self.in_force(&header, now).ok_or(TokenFault::Invalid)?;
+        if !key.holds(parts.message.as_bytes(), signature.as_slice()) {
+            return Err(TokenFault::Invalid);
+        }
+        let payload = parts.payload().ok_or(TokenFault::Invalid)?;
+        let claims = AccessClaims::read(&payload).ok_or(TokenFault::Invalid)?;
+        judge(claims, expect, now)
+    }
+
+    /// The published keys as a JSON Web Key Set (RFC 7517 §5), those of the future
+    /// among them. Never a secret: HS256 has nothing to publish.
+    pub fn jwks_json(&self, now: Timestamp) -> String {
+        let published = self.keys.values().filter(|entry| entry.state.is_published(now));
+        let keys: Vec<String> = published.filter_map(|entry| entry.key.published()).collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+    }
+
+    /// The key of that name, if it is for that algorithm and verifies now.
+    fn in_force(&self, header: &Header<'_>, now: Timestamp) -> Option<&VerifyingKey> {
+        let entry = self.keys.get(header.kid)?;
+        let fits = entry.key.algorithm() == header.algorithm && entry.state.verifies(now);
+        fits.then_some(entry.key.as_ref())
+    }
+}
+
+/// Looks at claims whose signature is right.
+fn judge(claims: AccessClaims, expect: &Expect<'_>, now: Timestamp) -> Result<AccessClaims, TokenFault> {
+    let meant = claims.issuer == expect.issuer && claims.audience == expect.audience;
+    if !meant || claims.issued > now.plus(MAX_SKEW) {
+        return Err(TokenFault::Invalid);
+    }
+    if claims.expires <= now {
+        return Err(TokenFault::Expired { at: claims.expires });
+    }
+    Ok(claims)
+}
