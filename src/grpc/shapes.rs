@@ -8,6 +8,7 @@ use crate::domain::limits::Limit;
 use crate::domain::members::Role;
 use crate::domain::paging::{BadPage, Page};
 use crate::domain::refusal::Faults;
+use crate::domain::signing::MAX_TOKEN_LIFE;
 use crate::domain::tenants::{Tenant, TenantPatch};
 use crate::domain::{Digest, Permission, Permissions, Refusal, Timestamp};
 use crate::pb::v1 as pb;
@@ -16,6 +17,7 @@ use crate::protocol::states::from_kind;
 pub use crate::protocol::times::from_time;
 use crate::protocol::times::{from_duration, to_duration};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Seconds after 1970 up to which a timestamp is a date (the year 9999).
 const LAST_SECOND: i64 = 253_402_300_799;
@@ -266,15 +268,28 @@ pub fn new_tenant(wanted: &pb::CreateTenantRequest) -> Result<NewTenant, Refusal
     }
 }
 
+/// What of a tenant can be changed by `UpdateTenant`.
+const TENANT_FIELDS: &[&str] =
+    &["display_name", "default_rate_limit", "mfa_required", "access_token_lifetime_seconds"];
+
 pub fn tenant_patch(wanted: &pb::UpdateTenantRequest) -> Result<TenantPatch, Refusal> {
     let mut faults = Faults::default();
-    let paths = mask(&mut faults, wanted.update_mask.as_ref(), &["display_name", "default_rate_limit"]);
+    let paths = mask(&mut faults, wanted.update_mask.as_ref(), TENANT_FIELDS);
     let mut patch = TenantPatch::default();
     if paths.contains("display_name") {
         patch.display_name = faults.take("display_name", wanted.display_name.parse());
     }
     if paths.contains("default_rate_limit") {
         patch.per_minute = Some(to_limit(&mut faults, "default_rate_limit", wanted.default_rate_limit));
+    }
+    if paths.contains("mfa_required") {
+        patch.mfa_required = Some(wanted.mfa_required);
+    }
+    if paths.contains("access_token_lifetime_seconds") {
+        if Duration::from_secs(wanted.access_token_lifetime_seconds.into()) > MAX_TOKEN_LIFE {
+            faults.add("access_token_lifetime_seconds", "must be at most 3600");
+        }
+        patch.access_ttl = Some(wanted.access_token_lifetime_seconds);
     }
     faults.check().map(|()| patch)
 }
@@ -297,6 +312,8 @@ pub fn tenant(tenant: &Tenant) -> pb::Tenant {
         create_time: Some(from_time(tenant.create_time)),
         update_time: Some(from_time(tenant.update_time)),
         etag: tenant_etag(tenant),
+        mfa_required: tenant.state.mfa_required,
+        access_token_lifetime_seconds: tenant.access_ttl,
     }
 }
 

@@ -27,7 +27,8 @@ Only what is given is changed.
 
 Examples:
   doorward tenant update --name 'Acme Inc.'
-  doorward tenant update acme --rate-limit 6000";
+  doorward tenant update acme --rate-limit 6000
+  doorward tenant update --require-mfa true";
 
 const SUSPEND_HELP: &str = "\
 When the command returns, no credential of the tenant is accepted. Needs the
@@ -67,7 +68,7 @@ pub enum TenantVerb {
     /// List the tenants that you may see, newest first
     #[command(after_help = LIST_HELP)]
     List(PageArgs),
-    /// Change a tenant's name or default rate limit
+    /// Change a tenant's name, default rate limit, or what it asks of its people
     #[command(after_help = UPDATE_HELP)]
     Update(UpdateArgs),
     /// Stop every credential of a tenant
@@ -121,6 +122,12 @@ pub struct UpdateArgs {
     /// Requests a minute of a key that says nothing itself; 0 is the server's default
     #[arg(long, value_name = "N", group = "change")]
     pub rate_limit: Option<u32>,
+    /// Whether its people must give a second factor; who has not can only enrol one
+    #[arg(long, value_name = "true|false", group = "change")]
+    pub require_mfa: Option<bool>,
+    /// How long access tokens live, in seconds: at most 3600; 0 is the server's default
+    #[arg(long, value_name = "SECONDS", group = "change")]
+    pub access_token_lifetime: Option<u32>,
     /// Change it only if it still has this etag
     #[arg(long, value_name = "ETAG")]
     pub etag: Option<String>,

@@ -160,13 +160,20 @@ async fn allowlist(args: AllowlistArgs, mut session: Session<'_>) -> Result<(), 
 }
 
 fn update_request(args: UpdateArgs) -> UpdateTenantRequest {
-    let changed = [("display_name", args.name.is_some()), ("default_rate_limit", args.rate_limit.is_some())];
+    let changed = [
+        ("display_name", args.name.is_some()),
+        ("default_rate_limit", args.rate_limit.is_some()),
+        ("mfa_required", args.require_mfa.is_some()),
+        ("access_token_lifetime_seconds", args.access_token_lifetime.is_some()),
+    ];
     let paths = changed.iter().filter(|(_, given)| *given).map(|(path, _)| (*path).to_owned()).collect();
     UpdateTenantRequest {
         id: args.one.id,
         update_mask: Some(FieldMask { paths }),
         display_name: args.name.unwrap_or_default(),
         default_rate_limit: args.rate_limit.unwrap_or_default(),
+        mfa_required: args.require_mfa.unwrap_or_default(),
+        access_token_lifetime_seconds: args.access_token_lifetime.unwrap_or_default(),
         etag: args.etag.unwrap_or_default(),
     }
 }
@@ -189,6 +196,7 @@ mod tests {
             ("update --name Acme", OWN, vec!["display_name"]),
             ("update acme --rate-limit 0", "acme", vec!["default_rate_limit"]),
             ("update acme --rate-limit 9 --name A", "acme", vec!["display_name", "default_rate_limit"]),
+            ("update acme --require-mfa true", "acme", vec!["mfa_required"]),
         ] {
             let TenantVerb::Update(args) = parse(line).unwrap() else { panic!() };
             let request = update_request(args);

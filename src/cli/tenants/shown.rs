@@ -105,6 +105,10 @@ fn fields(tenant: Option<&Tenant>) -> Vec<(&'static str, String)> {
         0 => "the server's default".to_owned(),
         limit => format!("{limit} a minute"),
     };
+    let lifetime = match tenant.access_token_lifetime_seconds {
+        0 => "the server's default".to_owned(),
+        seconds => format!("{seconds} s"),
+    };
     vec![
         ("Id", tenant.id.clone()),
         ("Slug", tenant.slug.clone()),
@@ -112,6 +116,8 @@ fn fields(tenant: Option<&Tenant>) -> Vec<(&'static str, String)> {
         ("State", state(tenant)),
         ("Networks", networks),
         ("Rate limit of a key", limit),
+        ("Second factor", if tenant.mfa_required { "demanded" } else { "as people like" }.to_owned()),
+        ("Access tokens live", lifetime),
         ("Created", moment(tenant.create_time.as_ref())),
         ("Updated", moment(tenant.update_time.as_ref())),
         ("Etag", tenant.etag.clone()),
