@@ -168,7 +168,8 @@ impl App {
         };
         self.count_success(&subjects).await?;
         if known.is_some() {
-            self.store.throttle_change(&[Subject::Elsewhere(account)], Subject::eased).await?;
+            let elsewhere = [Subject::Elsewhere(account), Subject::Factor(outcome.session.state.user)];
+            self.store.throttle_change(&elsewhere, Subject::eased).await?;
         }
         if verdict.needs_rehash {
             self.rehash(visitor, &outcome.session, &typed, now).await?;
@@ -266,7 +267,12 @@ impl App {
             }
         };
         let message = "the person is not a member of that tenant, or of none";
-        found.ok_or_else(|| Refusal::new(Reason::TenantMismatch, message).into())
+        let (tenant, role) = found.ok_or_else(|| Refusal::new(Reason::TenantMismatch, message))?;
+        let state = self.replica.view.tenant(tenant).and_then(|home| home.state.clone());
+        if state.is_some_and(|state| state.suspended) {
+            return Err(Refusal::tenant_suspended().into());
+        }
+        Ok((tenant, role))
     }
 
     async fn wait_for_factor(&self, arrival: &Arrival, now: Timestamp) -> Result<Waiting, Failure> {

@@ -10,6 +10,7 @@ mod passwords;
 pub mod people;
 mod sessions;
 pub mod tenants;
+mod tidy;
 pub mod tokens;
 mod uses;
 mod verify;

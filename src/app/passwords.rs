@@ -11,6 +11,7 @@ use crate::domain::{Failure, Reason, Refusal, SessionId, TenantId, Timestamp, Us
 use crate::secret::{Bearer, Class, Known, Password, PasswordHash};
 use crate::store::people::{self as rows, Purpose};
 use crate::store::{Error, Written};
+use std::sync::Arc;
 
 impl App {
     /// Changes the caller's password, and ends all their other sessions.
@@ -37,7 +38,11 @@ impl App {
 
     /// Mails a link by which the password can be set anew, if there is such a
     /// person. Takes as long if there is not.
-    pub async fn password_request_reset(&self, visitor: &Visitor, email: &str) -> Result<(), Failure> {
+    pub async fn password_request_reset(
+        self: &Arc<Self>,
+        visitor: &Visitor,
+        email: &str,
+    ) -> Result<(), Failure> {
         let now = self.clock.now();
         let email: Email = email
             .trim()
@@ -46,9 +51,28 @@ impl App {
         let person = rows::person_by_email(&mut self.store.read().await?, &email).await?;
         let subjects = [Subject::Letters(self.account(&email, person.as_ref()))];
         self.count_try(&subjects, now).await?;
+        // What there is to do for a person is done after the answer, which so
+        // takes as long for everybody.
+        if let Some(person) = person.filter(|person| !person.disabled) {
+            let (app, actor) = (Arc::clone(self), visitor.actor(person.id));
+            tokio::spawn(async move {
+                if let Err(failure) = app.mail_reset(actor, person.id, email, now).await {
+                    tracing::error!(%failure, "a link to set a password was not mailed");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn mail_reset(
+        &self,
+        actor: Actor,
+        user: UserId,
+        email: Email,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let token = Bearer::mint(Class::Reset, &*self.entropy);
-        let Some(person) = person.filter(|person| !person.disabled) else { return Ok(()) };
-        self.mailed(visitor.actor(person.id), &token, person.id, &email, Purpose::Reset, now).await?;
+        self.mailed(actor, &token, user, &email, Purpose::Reset, now).await?;
         self.people.post(|letters| letters.password_reset(email, token.reveal()));
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::people::Visitor;
 use super::{App, Caller, tokens};
 use crate::domain::audit::{Action, Actor};
 use crate::domain::paging::Page;
+use crate::domain::principal::Standing;
 use crate::domain::sessions::{REISSUE_FOR, Session};
 use crate::domain::{Failure, Fault, Refusal, SessionId, Timestamp, UserId};
 use crate::secret::{Bearer, Class, successor_open, successor_seal};
@@ -41,9 +42,14 @@ impl App {
         alive(&session, now)?;
         let user = session.state.user;
         // What they are now: nothing that was taken from them lives on in a token.
-        let member = self.replica.view.member(session.state.tenant, user);
-        let role =
-            member.as_ref().and_then(|member| member.title.role()).ok_or_else(Refusal::session_revoked)?;
+        let member =
+            self.replica.view.member(session.state.tenant, user).ok_or_else(Refusal::session_revoked)?;
+        match member.standing {
+            Standing::Good => {}
+            Standing::TenantSuspended => return Err(Refusal::tenant_suspended().into()),
+            Standing::Gone => return Err(Refusal::session_revoked().into()),
+        }
+        let role = member.title.role().ok_or_else(Refusal::session_revoked)?;
         let person = people_rows::person_by_id(&mut self.store.read().await?, user).await?;
         let person = person.filter(|person| !person.disabled).ok_or_else(Refusal::session_revoked)?;
         let next = Bearer::mint(Class::Refresh, &*self.entropy);
@@ -51,7 +57,8 @@ impl App {
             Spent::Now => next,
             Spent::Lately(successor) => successor_open(&token, &successor.sealed).map_err(Fault::new)?,
             Spent::Before => {
-                self.end(&visitor.actor(user), &session, Action::RefreshTokenReused, now).await?;
+                let action = Action::RefreshTokenReused;
+                self.end(&visitor.actor(user), &session, action, visitor.deadline).await?;
                 self.people.post(|letters| letters.refresh_reused(person.email.clone(), now));
                 return Err(Refusal::session_revoked().into());
             }
@@ -66,12 +73,12 @@ impl App {
         visitor: &Visitor,
         refresh: Option<&str>,
     ) -> Result<Written<()>, Failure> {
-        let now = self.clock.now();
         if let Some(refresh) = refresh {
             let token = Bearer::parse(Class::Refresh, refresh)
                 .map_err(|_malformed: crate::secret::NotABearer| tokens::invalid())?;
             let (_, session) = self.of_refresh(&token).await?;
-            return self.end(&visitor.actor(session.state.user), &session, Action::SessionRevoked, now).await;
+            let actor = visitor.actor(session.state.user);
+            return self.end(&actor, &session, Action::SessionRevoked, visitor.deadline).await;
         }
         let caller = caller.ok_or_else(Refusal::credentials_missing)?;
         let id = caller
@@ -99,7 +106,8 @@ impl App {
         let session =
             found.filter(|session| session.state.user == user && session.state.tenant == caller.tenant());
         let session = session.ok_or_else(|| Refusal::not_found("session"))?;
-        self.end(&caller.actor_without_credential(), &session, Action::SessionRevoked, self.clock.now()).await
+        let actor = caller.actor_without_credential();
+        self.end(&actor, &session, Action::SessionRevoked, caller.deadline).await
     }
 
     /// Ends all sessions of the caller in this tenant; gives how many there were.
@@ -169,10 +177,10 @@ impl App {
         actor: &Actor,
         session: &Session,
         action: Action,
-        now: Timestamp,
+        deadline: Option<u64>,
     ) -> Result<Written<()>, Failure> {
         let state = session.state.clone();
-        let event = self.event(state.tenant, action, state.user, now);
+        let event = self.event(state.tenant, action, state.user, self.clock.now());
         let (store, actor) = (self.store.clone(), actor.clone());
         let writing = async move {
             store
@@ -184,7 +192,7 @@ impl App {
                 .await
         };
         let written = self.store.detached(writing).await?;
-        Ok(self.settled_by(written, true, None).await?.0)
+        Ok(self.settled_by(written, true, deadline).await?.0)
     }
 }
 

@@ -24,7 +24,8 @@ use tonic::body::Body;
 use tonic_health::server::HealthReporter;
 use tower::Service;
 
-/// How often it is looked whether a signing key is due. One is made a day ahead.
+/// How often it is looked whether a signing key is due, which is made a day
+/// ahead, and what can be cleared away.
 const TEND: Duration = Duration::from_mins(1);
 
 /// How often uses of keys are written down.
@@ -172,7 +173,7 @@ impl Server {
         let stop = self.stop.clone();
         let app = Arc::clone(&self.parts.app);
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_uses(Arc::clone(&app))));
-        self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_signing_keys(Arc::clone(&app))));
+        self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_in_order(Arc::clone(&app))));
         let (metrics, reporter) = (Arc::clone(&self.parts.metrics), self.reporter.clone());
         self.ports.spawn(stop.run_until_cancelled_owned(async move {
             let mut serving = true;
@@ -206,11 +207,14 @@ async fn keep_uses(app: Arc<App>) {
     }
 }
 
-async fn keep_signing_keys(app: Arc<App>) {
+async fn keep_in_order(app: Arc<App>) {
     loop {
         tokio::time::sleep(TEND).await;
         if let Err(error) = app.tend_signing_keys().await {
             tracing::warn!(%error, "the signing keys were not looked after; trying again");
+        }
+        if let Err(error) = app.tidy().await {
+            tracing::warn!(%error, "what is over was not cleared away; trying again");
         }
     }
 }

@@ -44,6 +44,7 @@ pub enum Action {
     SessionRefreshed,
     SessionRevoked,
     SessionsRevoked,
+    SessionsExpired,
     RefreshTokenReused,
     PasswordChanged,
     PasswordRehashed,
@@ -61,7 +62,7 @@ pub enum Action {
 
 impl Action {
     /// Every action; those that nothing does yet have their place already.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::KeyCreated,
         Self::KeyImported,
         Self::KeyUpdated,
@@ -79,6 +80,7 @@ impl Action {
         Self::SessionRefreshed,
         Self::SessionRevoked,
         Self::SessionsRevoked,
+        Self::SessionsExpired,
         Self::RefreshTokenReused,
         Self::PasswordChanged,
         Self::PasswordRehashed,
@@ -114,6 +116,7 @@ impl Action {
             Self::SessionRefreshed => "session.refreshed",
             Self::SessionRevoked => "session.revoked",
             Self::SessionsRevoked => "session.revoked_all",
+            Self::SessionsExpired => "session.expired",
             Self::RefreshTokenReused => "session.refresh_token_reused",
             Self::PasswordChanged => "password.changed",
             Self::PasswordRehashed => "password.rehashed",

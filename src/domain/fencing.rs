@@ -35,6 +35,8 @@ impl Action {
             | Self::TenantResumed
             | Self::SessionOpened
             | Self::SessionRefreshed
+            // They had ended by themselves, by every replica's clock.
+            | Self::SessionsExpired
             | Self::PasswordRehashed
             | Self::PasswordResetRequested
             | Self::EmailVerificationRequested
@@ -115,6 +117,7 @@ mod tests {
                 "tenant.resumed",
                 "session.opened",
                 "session.refreshed",
+                "session.expired",
                 "password.rehashed",
                 "password.reset_requested",
                 "email.verification_requested",

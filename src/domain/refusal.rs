@@ -183,6 +183,11 @@ impl Refusal {
         Self::new(Reason::SessionRevoked, "the session has ended; log in again")
     }
 
+    /// A credential of a tenant that is suspended.
+    pub fn tenant_suspended() -> Self {
+        Self::new(Reason::TenantSuspended, "the tenant is suspended")
+    }
+
     /// A key past its expiry.
     pub fn api_key_expired(at: Timestamp) -> Self {
         Self::new(Reason::ApiKeyExpired, "the API key has expired").with("expires_at", at)

@@ -1,5 +1,6 @@
 //! API keys in the database.
 
+use super::lock::Lock;
 use super::query::{Columns, RunQueryDsl};
 use super::rows::{corrupt, count, digest, id, network_texts, networks, scope_names, scopes, text, time};
 use super::schema::{api_key_uses, api_keys, requests};
@@ -170,8 +171,10 @@ pub(super) async fn key_still_stands(tx: &mut Tx, key: KeyId) -> Result<()> {
     }
 }
 
-/// A tenant's key, read where it will be written.
+/// A tenant's key, read where it will be written. Whoever else would change it
+/// waits, so that a revocation cannot lose a race.
 pub async fn key_for_update(tx: &mut Tx, tenant: TenantId, key: KeyId) -> Result<Option<Key>> {
+    tx.lock(Lock::Key, key.as_bytes()).await?;
     key_by_id(tx.conn()?, tenant, key).await
 }
 

@@ -15,6 +15,7 @@ pub mod factors;
 mod facts;
 pub mod instance;
 pub mod keys;
+mod lock;
 pub mod members;
 mod migrate;
 pub mod people;

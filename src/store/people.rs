@@ -204,6 +204,13 @@ pub async fn mailed_forget(tx: &mut Tx, user: UserId, purpose: Purpose) -> Resul
     Ok(())
 }
 
+/// Clears away links that nobody followed in time.
+pub async fn mailed_sweep(store: &Store, now: Timestamp) -> Result<usize> {
+    let conn = &mut store.writers.get().await?;
+    let over = mailed_tokens::table.filter(mailed_tokens::expire_time.lt(now.micros()));
+    Ok(diesel::delete(over).execute(conn).await?)
+}
+
 /// A login that waits for its second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Challenge {

@@ -1,5 +1,6 @@
 //! Sessions and their refresh tokens in the database.
 
+use super::lock::Lock;
 use super::query::{Columns, RunQueryDsl};
 use super::rows::{corrupt, digest, id, time};
 use super::schema::{refresh_tokens, sessions};
@@ -11,7 +12,6 @@ use crate::domain::paging::Page;
 use crate::domain::sessions::{Methods, Session, SessionState};
 use crate::domain::{Digest, Refusal, SessionId, TenantId, Timestamp, UserId};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = sessions)]
@@ -113,7 +113,7 @@ pub async fn session_by_id(conn: &mut Conn, session: SessionId) -> Result<Option
 
 /// The same, read where it will be changed.
 pub async fn session_for_update(tx: &mut Tx, session: SessionId) -> Result<Option<Session>> {
-    lock(tx, session).await?;
+    tx.lock(Lock::Session, session.as_bytes()).await?;
     session_by_id(tx.conn()?, session).await
 }
 
@@ -161,6 +161,19 @@ pub async fn session_revoke(tx: &mut Tx, state: &SessionState) -> Result<bool> {
     let ended = diesel::update(place).set(sessions::revoke_time.eq(at)).execute(tx.conn()?).await?;
     tx.record(Change::Session(SessionState { revoked: true, ..state.clone() }));
     Ok(ended == 1)
+}
+
+/// Sessions that ended by themselves and were not cleared away, some at a time.
+pub async fn sessions_over(conn: &mut Conn, now: Timestamp) -> Result<Vec<SessionState>> {
+    const MOST: i64 = 500;
+    let rows: Vec<Row> = sessions::table
+        .filter(sessions::revoke_time.is_null())
+        .filter(sessions::expire_time.le(now.micros()))
+        .limit(MOST)
+        .select(Row::columns())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(|row| Ok(Session::try_from(row)?.state)).collect()
 }
 
 /// A refresh token, by its digest.
@@ -241,26 +254,9 @@ pub(super) async fn page_live(
 /// Refuses a mutation whose caller's session has ended meanwhile, and holds the
 /// session as it is until the mutation has committed.
 pub(super) async fn session_still_stands(tx: &mut Tx, session: SessionId) -> Result<()> {
-    lock(tx, session).await?;
+    tx.lock(Lock::SessionShared, session.as_bytes()).await?;
     match session_by_id(tx.conn()?, session).await? {
         Some(found) if !found.state.revoked => Ok(()),
         _ => Err(Refusal::session_revoked().into()),
     }
-}
-
-/// On SQLite the transaction is the only one that writes.
-async fn lock(tx: &mut Tx, session: SessionId) -> Result<()> {
-    #[derive(QueryableByName)]
-    #[expect(dead_code, reason = "the row is locked, not looked at")]
-    struct Locked {
-        #[diesel(sql_type = BigInt)]
-        create_time: i64,
-    }
-    if let Conn::Pg(c) = tx.conn()? {
-        let look = diesel::sql_query("SELECT create_time FROM sessions WHERE id = $1 FOR UPDATE");
-        let bytes = session.as_bytes().to_vec();
-        let _locked: Vec<Locked> =
-            diesel_async::RunQueryDsl::load(look.bind::<Binary, _>(bytes), &mut **c).await?;
-    }
-    Ok(())
 }

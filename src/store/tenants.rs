@@ -1,5 +1,6 @@
 //! Tenants in the database.
 
+use super::lock::Lock;
 use super::query::{Columns, RunQueryDsl};
 use super::rows::{count, id, network_texts, networks, text, time};
 use super::schema::tenants;
@@ -87,6 +88,7 @@ pub async fn tenant_replace(tx: &mut Tx, tenant: &Tenant) -> Result<bool> {
 
 /// The tenant of that id, read where it will be written.
 pub async fn tenant_for_update(tx: &mut Tx, tenant: TenantId) -> Result<Option<Tenant>> {
+    tx.lock(Lock::Tenant, tenant.as_bytes()).await?;
     tenant_by_id(tx.conn()?, tenant).await
 }
 

@@ -7,13 +7,25 @@ use super::schema::throttles;
 use super::tx::Own;
 use super::{Conn, Result, Store};
 use crate::domain::Timestamp;
-use crate::domain::throttle::{Subject, Tally, Verdict};
+use crate::domain::throttle::{Subject, Tally, UNCLAIMED_KEPT, Verdict};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 use diesel::upsert::excluded;
+use std::time::Duration;
 
-/// Rows that are looked at when old ones are cleared away.
-const SWEPT: i64 = 100;
+/// Rows of a kind that are cleared away at a time.
+const SWEPT: i64 = 500;
+
+/// For how long rows of a kind, by the first byte of their key, are kept after
+/// the last try. Those of people and their devices say something for ever.
+const SWEPT_KINDS: &[(u8, Duration)] = &[
+    (Subject::ELSEWHERE_NOBODY, UNCLAIMED_KEPT),
+    (Subject::CHALLENGE, Duration::from_hours(1)),
+    (Subject::NETWORK_V4, Duration::from_hours(3)),
+    (Subject::NETWORK_V6, Duration::from_hours(3)),
+    (Subject::LETTERS_PERSON, Duration::from_hours(6)),
+    (Subject::LETTERS_NOBODY, Duration::from_hours(6)),
+];
 
 impl Store {
     /// Counts one more try on each of these, if all of them let it pass; else
@@ -70,20 +82,26 @@ impl Store {
         Ok(own)
     }
 
-    /// Drops rows that were quiet since before `quiet`, some at a time; gives how many.
-    pub async fn throttles_sweep(&self, quiet: Timestamp) -> Result<usize> {
+    /// Drops rows that say nothing any more, some at a time; gives how many.
+    pub async fn throttles_sweep(&self, now: Timestamp) -> Result<usize> {
         let conn = &mut self.writers.get().await?;
-        let old: Vec<Vec<u8>> = throttles::table
-            .filter(throttles::last.lt(quiet.micros()))
-            .order(throttles::last)
-            .limit(SWEPT)
-            .select(throttles::subject)
-            .load(conn)
-            .await?;
-        let gone = throttles::table
-            .filter(throttles::subject.eq_any(old))
-            .filter(throttles::last.lt(quiet.micros()));
-        Ok(diesel::delete(gone).execute(conn).await?)
+        let mut swept = 0;
+        for (kind, kept) in SWEPT_KINDS {
+            let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
+            let quiet = now.micros().saturating_sub(kept);
+            let old: Vec<Vec<u8>> = throttles::table
+                .filter(throttles::subject.ge(vec![*kind]))
+                .filter(throttles::subject.lt(vec![*kind + 1]))
+                .filter(throttles::last.lt(quiet))
+                .limit(SWEPT)
+                .select(throttles::subject)
+                .load(conn)
+                .await?;
+            let gone =
+                throttles::table.filter(throttles::subject.eq_any(old)).filter(throttles::last.lt(quiet));
+            swept += diesel::delete(gone).execute(conn).await?;
+        }
+        Ok(swept)
     }
 }
 

@@ -221,6 +221,10 @@ impl Judge<'_> {
             return Ok(verified);
         }
         let principal = self.acting(&verified.principal, verified.permissions, target, peer)?;
+        let one_factor = verified.login.is_some_and(|login| !login.methods.has_second_factor());
+        if one_factor && principal.demands_mfa() {
+            return Err(factor_needed());
+        }
         let permissions = principal.permissions.and(verified.scopes);
         Ok(Verified { principal, permissions, ..verified })
     }
@@ -240,6 +244,9 @@ impl Judge<'_> {
         if terms.tenant != terms.home {
             let permissions = principal.permissions.and(found.scopes);
             principal = self.acting(&principal, permissions, terms.tenant, terms.peer)?;
+            if terms.one_factor && principal.demands_mfa() {
+                return Err(factor_needed());
+            }
         }
         match terms.required.beyond(principal.permissions.and(found.scopes)) {
             None => Ok(()),
@@ -266,7 +273,7 @@ impl Judge<'_> {
             _ => return Err(mismatch()),
         };
         if principal.standing == Standing::TenantSuspended {
-            return Err(suspended());
+            return Err(Refusal::tenant_suspended());
         }
         if !home_allows(&principal, peer) {
             return Err(not_from_here());
@@ -386,7 +393,7 @@ fn factor_needed() -> Refusal {
 fn stands(found: &Found, principal: &Principal, peer: Option<IpAddr>) -> Result<(), Refusal> {
     match principal.standing {
         Standing::Good => {}
-        Standing::TenantSuspended => return Err(suspended()),
+        Standing::TenantSuspended => return Err(Refusal::tenant_suspended()),
         Standing::Gone => return Err(ended(found.id)),
     }
     let key_allows = found.networks.as_ref().is_none_or(|networks| networks.allow(peer));
@@ -407,10 +414,6 @@ fn mismatch() -> Refusal {
 
 fn not_from_here() -> Refusal {
     Refusal::new(Reason::IpNotAllowed, "the credential may not be used from this address")
-}
-
-fn suspended() -> Refusal {
-    Refusal::new(Reason::TenantSuspended, "the tenant is suspended")
 }
 
 #[cfg(test)]

@@ -223,17 +223,30 @@ impl Subject {
         challenge.map(Self::Challenge).into_iter().chain(counted).collect()
     }
 
+    /// The first byte of rows of names without an account.
+    pub const ELSEWHERE_NOBODY: u8 = 2;
+    /// … of sign-ins that wait.
+    pub const CHALLENGE: u8 = 5;
+    /// … of IPv4 addresses.
+    pub const NETWORK_V4: u8 = 6;
+    /// … of IPv6 networks.
+    pub const NETWORK_V6: u8 = 7;
+    /// … of letters to people.
+    pub const LETTERS_PERSON: u8 = 8;
+    /// … of letters to names without an account.
+    pub const LETTERS_NOBODY: u8 = 9;
+
     /// The subject's row: its kind in the first byte, then what tells it from
     /// others of its kind, filled up with zeros to one length.
     pub fn key(&self) -> [u8; KEY] {
         match self {
-            Self::Elsewhere(account) => account_key([1, 2], account),
+            Self::Elsewhere(account) => account_key([1, Self::ELSEWHERE_NOBODY], account),
             Self::Device(Device(digest)) => key(3, &digest.to_bytes()),
             Self::Factor(user) => key(4, user.as_bytes()),
-            Self::Challenge(digest) => key(5, &digest.to_bytes()),
-            Self::Network(Network::V4(address)) => key(6, address),
-            Self::Network(Network::V6(prefix)) => key(7, prefix),
-            Self::Letters(account) => account_key([8, 9], account),
+            Self::Challenge(digest) => key(Self::CHALLENGE, &digest.to_bytes()),
+            Self::Network(Network::V4(address)) => key(Self::NETWORK_V4, address),
+            Self::Network(Network::V6(prefix)) => key(Self::NETWORK_V6, prefix),
+            Self::Letters(account) => account_key([Self::LETTERS_PERSON, Self::LETTERS_NOBODY], account),
         }
     }
 

@@ -105,6 +105,31 @@ on_both! {
     }
 
     // R15: for good.
+    // In an incident nobody reads a key again first because somebody renames it.
+    async fn a_revocation_never_loses_a_race_against_another_change(database: Database) {
+        let world = World::start(database).await;
+        for round in 0..10 {
+            let (key, _) = world.create_plain().await;
+            let rename = async {
+                for at in 0..5 {
+                    let request = UpdateApiKeyRequest {
+                        id: key.id.clone(),
+                        display_name: format!("name {at}"),
+                        update_mask: Some(FieldMask { paths: vec!["display_name".into()] }),
+                        ..Default::default()
+                    };
+                    let _ = world.keys().update_api_key(request).await;
+                }
+            };
+            let revoke = async {
+                tokio::time::sleep(std::time::Duration::from_millis(round)).await;
+                world.keys().revoke_api_key(RevokeApiKeyRequest { id: key.id.clone() }).await
+            };
+            let ((), revoked) = tokio::join!(rename, revoke);
+            revoked.unwrap_or_else(|status| panic!("round {round}: {status}"));
+        }
+    }
+
     async fn a_revoked_key_cannot_be_changed_or_brought_back(database: Database) {
         let world = World::start(database).await;
         let (key, secret) = world.create_plain().await;

@@ -1,0 +1,49 @@
+//! Rows that are held as they are until a transaction ends.
+//!
+//! PostgreSQL alone: on SQLite the transaction is the only one that writes.
+
+use super::{Conn, Result, Tx};
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Integer};
+
+/// Which rows, and against whom.
+#[derive(Debug, Clone, Copy)]
+pub enum Lock {
+    /// A key that is about to change: others who would change it wait.
+    Key,
+    /// A tenant that is about to change.
+    Tenant,
+    /// A session that is about to change.
+    Session,
+    /// A session that must not end meanwhile; others may hold it too.
+    SessionShared,
+}
+
+impl Lock {
+    const fn statement(self) -> &'static str {
+        match self {
+            Self::Key => "SELECT 1 AS one FROM api_keys WHERE id = $1 FOR UPDATE",
+            Self::Tenant => "SELECT 1 AS one FROM tenants WHERE id = $1 FOR NO KEY UPDATE",
+            Self::Session => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR NO KEY UPDATE",
+            Self::SessionShared => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR SHARE",
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+#[expect(dead_code, reason = "the row is held, not looked at")]
+struct Held {
+    #[diesel(sql_type = Integer)]
+    one: i32,
+}
+
+impl Tx {
+    /// Holds the row of this id, if there is one.
+    pub(super) async fn lock(&mut self, what: Lock, id: &[u8; 16]) -> Result<()> {
+        if let Conn::Pg(c) = self.conn()? {
+            let look = diesel::sql_query(what.statement()).bind::<Binary, _>(id.to_vec());
+            let _held: Vec<Held> = diesel_async::RunQueryDsl::load(look, &mut **c).await?;
+        }
+        Ok(())
+    }
+}
