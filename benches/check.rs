@@ -12,6 +12,8 @@
 
 #[path = "check/embedded.rs"]
 mod embedded;
+#[path = "check/tokens.rs"]
+mod tokens;
 mod town;
 
 use anyhow::{Context as _, Result, ensure};
@@ -65,6 +67,7 @@ fn main() -> Result<ExitCode> {
         checks(&mut criterion, &house, size, &any, "any");
     }
     passed &= embedded::measure(&mut criterion)?;
+    passed &= tokens::measure(&mut criterion)?;
     criterion.final_summary();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
