@@ -28,7 +28,8 @@ pub enum Miss {
     Refused(Refusal),
     /// Well-formed, and not known here; it may have been made a moment ago.
     Unknown,
-    /// Of a form that only the server can look up: its digest is made with a secret.
+    /// Of a form that only the server can look up: an imported key, whose digest
+    /// is made with a secret, or an access token.
     Sealed,
     /// The lease is over.
     Lapsed,
@@ -55,7 +56,7 @@ impl Mirror {
     #[inline]
     pub fn check(&self, presented: &str, demand: &Demand<'_>, at: Moment) -> Result<Verified, Miss> {
         let Ok(form) = self.forms.recognise(presented) else {
-            return Err(Miss::Refused(not_a_key(presented)));
+            return Err(not_a_key(presented));
         };
         if !self.holds(at) {
             return Err(Miss::Lapsed);
@@ -111,12 +112,20 @@ pub fn lapsed() -> Fault {
     Fault::new("the lease on the view has lapsed")
 }
 
-fn not_a_key(presented: &str) -> Refusal {
-    if presented.bytes().filter(|byte| *byte == b'.').count() == 2 {
-        return Refusal::new(Reason::InvalidToken, "the token is not valid");
+/// What has the form of no key is an access token, which only the server can
+/// read, or nothing.
+fn not_a_key(presented: &str) -> Miss {
+    if presented.bytes().filter(|byte| *byte == b'.').count() != 2 {
+        return Miss::Refused(Refusal::invalid_api_key());
     }
-    Refusal::invalid_api_key()
+    if presented.len() > MOST_TOKEN {
+        return Miss::Refused(Refusal::new(Reason::InvalidToken, "the token is not valid"));
+    }
+    Miss::Sealed
 }
+
+/// Bytes that an access token may have.
+const MOST_TOKEN: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -128,13 +128,15 @@ impl Embedded {
     /// # Errors
     /// A key that was made a moment ago can be refused as unknown, for it may
     /// not have been heard of: [`Self::check_or_ask`] makes sure.
-    /// [`Failure::Fault`] while there is no lease, and for imported keys, which
-    /// only the server can look up.
+    /// [`Failure::Fault`] while there is no lease, and for imported keys
+    /// and access tokens, which only the server can look up.
     pub fn check(&self, presented: &str, demand: &Demand<'_>) -> Result<Verified, Failure> {
         self.shared.look(presented, demand).map_err(|miss| match miss {
             Miss::Refused(refusal) => refusal.into(),
             Miss::Unknown => Refusal::invalid_api_key().into(),
-            Miss::Sealed => Fault::new("only the server can look up an imported key").into(),
+            Miss::Sealed => {
+                Fault::new("only the server can look up an imported key or an access token").into()
+            }
             Miss::Lapsed => mirror::lapsed().into(),
         })
     }
