@@ -58,6 +58,13 @@ pub struct App {
 }
 
 impl App {
+    /// The keys that others verify access tokens with, as a JSON Web Key Set (RFC 7517 §5). From memory,
+    /// and told while the database does not answer as well: public keys let nobody in, and who holds a
+    /// token offline has to be able to read it.
+    pub fn jwks(&self) -> String {
+        self.people.tokens.jwks(&self.replica.view, self.clock.now())
+    }
+
     /// Waits until what a caller has seen elsewhere is known here too.
     pub async fn at_least(&self, min_revision: &str) -> Result<(), Failure> {
         if min_revision.is_empty() {

@@ -113,8 +113,9 @@ impl Verifier {
         verified: Verified,
         tenant: &str,
         peer: Option<IpAddr>,
+        enrolling: bool,
     ) -> Result<Verified, Refusal> {
-        self.judge().act_for(verified, tenant, peer)
+        self.judge().act_for(verified, tenant, peer, enrolling)
     }
 
     #[inline]

@@ -10,13 +10,15 @@ use crate::config::Settings;
 use crate::domain::{Clock, Entropy};
 use crate::http as rest;
 use crate::otlp;
+use crate::secret::CsrfKey;
+use anyhow::Context as _;
 use futures_util::future::Either;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -263,7 +265,11 @@ struct Surfaces {
 impl ApiService {
     fn new(grpc: Stack, settings: &Settings, parts: &Parts) -> anyhow::Result<Self> {
         let clock = Arc::clone(&parts.app.clock);
-        let rest = rest::Transcoder::new(grpc.clone(), settings.http.clone(), clock, &*parts.app.entropy)?;
+        let csrf = CsrfKey::of(&parts.app.pepper).context("the key of CSRF tokens cannot be made")?;
+        let app = Arc::clone(&parts.app);
+        let besides = rest::Besides { keys: Box::new(move || app.jwks()), csrf };
+        let (options, entropy) = (settings.http.clone(), &*parts.app.entropy);
+        let rest = rest::Transcoder::new(grpc.clone(), options, clock, entropy, besides)?;
         Ok(Self(Arc::new(Surfaces { grpc, rest })))
     }
 }
@@ -279,7 +285,7 @@ impl Service<Request<Incoming>> for ApiService {
     type Error = Infallible;
     type Future = Answering;
 
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _cx: &mut std::task::Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 

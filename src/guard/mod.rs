@@ -179,7 +179,7 @@ impl Guard {
         let mut home = None;
         if let Some(tenant) = acts_for {
             let before = verified.principal.tenant();
-            verified = self.verifier.act_for(verified, tenant, address)?;
+            verified = self.verifier.act_for(verified, tenant, address, enrolling)?;
             home = (before != verified.principal.tenant()).then_some(before);
         }
         let deadline = policy

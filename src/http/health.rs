@@ -1,9 +1,10 @@
 //! `GET /v1/health` on the API port: is it up, and, with a credential, who asks.
 
-use crate::domain::{Clock, Correlation, Reason};
+use crate::domain::{Clock, Correlation};
+use crate::http::browser::{Asked, Browsers, has_credential};
 use crate::http::call::{self, BoxError, Call};
 use crate::http::options::Options;
-use crate::http::problem::{Problem, known};
+use crate::http::problem::Problem;
 use crate::http::reply::Answer;
 use crate::pb::v1::WhoAmIResponse;
 use bytes::Bytes;
@@ -20,13 +21,11 @@ pub const PATH: &str = "/v1/health";
 
 const WHO_AM_I: &str = "/doorward.v1.AuthnService/WhoAmI";
 
-/// Headers that can hold a credential, the cookie apart: a browser sends cookies unasked.
-const CREDENTIALS: [&str; 3] = ["authorization", "x-api-key", "x-master-key"];
-
 /// Answers a health request. A credential that is not good is refused as in any call.
 pub(crate) async fn answer<S>(
     stack: S,
-    parts: Parts,
+    mut parts: Parts,
+    browsers: &Browsers,
     options: &Options,
     clock: &dyn Clock,
     correlation: &Correlation,
@@ -38,31 +37,32 @@ where
     if parts.method != Method::GET && parts.method != Method::HEAD {
         return Problem::method_not_allowed(HeaderValue::from_static("GET, HEAD")).into();
     }
-    let presented = CREDENTIALS.iter().any(|name| parts.headers.contains_key(*name));
-    if !presented && !parts.headers.contains_key(http::header::COOKIE) {
-        return anonymous(HeaderMap::new(), clock);
+    let asked = Asked { method: &parts.method, rpc: WHO_AM_I, gives_tokens: false };
+    let message = match browsers.enter(asked, &mut parts.headers, Bytes::new()) {
+        Ok(entered) => entered.message,
+        Err(problem) => return problem.into(),
+    };
+    if !has_credential(&parts.headers) {
+        return anonymous(clock);
     }
-    let called = call::unary(stack, who_am_i(parts), options, correlation).await;
+    let called = call::unary(stack, who_am_i(parts, message), options, correlation).await;
     match called.outcome {
         Ok(message) => identified(called.headers, message, clock),
-        Err(problem) if !presented && known(problem.reason()) == Some(Reason::CredentialsMissing) => {
-            anonymous(called.headers, clock)
-        }
-        Err(problem) => Answer { headers: called.headers, body: Err(problem) },
+        Err(problem) => Answer::new(called.headers, Err(problem)),
     }
 }
 
-fn who_am_i(parts: Parts) -> Call {
+fn who_am_i(parts: Parts, message: Bytes) -> Call {
     Call {
         path: PathAndQuery::from_static(WHO_AM_I),
         headers: parts.headers,
         extensions: parts.extensions,
-        message: Bytes::new(),
+        message,
     }
 }
 
-fn anonymous(headers: HeaderMap, clock: &dyn Clock) -> Answer {
-    Answer { headers, body: Ok(written(&healthy(clock))) }
+fn anonymous(clock: &dyn Clock) -> Answer {
+    Answer::new(HeaderMap::new(), Ok(written(&healthy(clock))))
 }
 
 fn identified(headers: HeaderMap, message: Bytes, clock: &dyn Clock) -> Answer {
@@ -77,7 +77,7 @@ fn identified(headers: HeaderMap, message: Bytes, clock: &dyn Clock) -> Answer {
         }
         Ok(None) | Err(_) => Err(Problem::internal()),
     };
-    Answer { headers, body }
+    Answer::new(headers, body)
 }
 
 fn healthy(clock: &dyn Clock) -> Value {

@@ -9,6 +9,8 @@
 //! | `transcode` | path templates, request and response conversion, the tower service |
 //! | `problem` | refusals as JSON bodies and HTTP statuses |
 //! | `call` | the in-process gRPC call |
+//! | `browser` | sessions whose tokens are in cookies |
+//! | `jwks` | the keys that verify access tokens |
 //! | `reply` | what every answer of the API port carries |
 //! | `accept` | which form of error body a client wants |
 //! | `correlation` | which correlation id a request has |
@@ -17,9 +19,11 @@
 //! | `percent` | strict percent-decoding |
 
 mod accept;
+mod browser;
 mod call;
 mod correlation;
 pub mod health;
+mod jwks;
 mod options;
 mod percent;
 pub mod probes;
@@ -27,9 +31,10 @@ pub mod problem;
 mod reply;
 pub mod transcode;
 
+pub use jwks::KeySet;
 pub use options::Options;
 pub use probes::{Probes, Readiness};
-pub use transcode::{RouteError, Transcoder};
+pub use transcode::{Besides, RouteError, Transcoder};
 
 use http::header::CONTENT_TYPE;
 

@@ -54,6 +54,14 @@ impl Pepper {
         mac.update(&sha256_of_key.to_bytes());
         Digest::from_slice(&mac.finalize().into_bytes())
     }
+
+    /// A key for another purpose, whose name must not have 32 bytes: those are digests.
+    #[cfg(feature = "server")]
+    pub(super) fn derive(&self, purpose: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return None };
+        mac.update(purpose);
+        Some(Zeroizing::new(mac.finalize().into_bytes().into()))
+    }
 }
 
 impl fmt::Debug for Pepper {

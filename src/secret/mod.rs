@@ -6,6 +6,8 @@ mod aead;
 #[cfg(feature = "server")]
 mod backup_codes;
 mod bearer;
+#[cfg(feature = "server")]
+mod csrf;
 mod form;
 mod hash;
 mod mint;
@@ -26,6 +28,8 @@ mod totp;
 #[cfg(feature = "server")]
 pub use backup_codes::{BackupCode, NotABackupCode};
 pub use bearer::{Bearer, Class, NotABearer};
+#[cfg(feature = "server")]
+pub use csrf::CsrfKey;
 pub use form::{Form, Forms, NotAKey};
 pub use hash::{Pepper, sha256};
 pub use mint::Minted;

@@ -215,6 +215,7 @@ impl Judge<'_> {
         verified: Verified,
         tenant: &str,
         peer: Option<IpAddr>,
+        enrolling: bool,
     ) -> Result<Verified, Refusal> {
         let target = self.tenant_named(tenant).ok_or_else(mismatch)?;
         if target == verified.principal.tenant() {
@@ -222,7 +223,7 @@ impl Judge<'_> {
         }
         let principal = self.acting(&verified.principal, verified.permissions, target, peer)?;
         let one_factor = verified.login.is_some_and(|login| !login.methods.has_second_factor());
-        if one_factor && principal.demands_mfa() {
+        if one_factor && principal.demands_mfa() && !enrolling {
             return Err(factor_needed());
         }
         let permissions = principal.permissions.and(verified.scopes);

@@ -162,7 +162,7 @@ fn who_acts_for_another_tenant_is_judged_in_both() {
     let mut house = House::new();
     let act = |house: &House| {
         let verified = house.ask(&Demand::default()).unwrap();
-        house.judge().act_for(verified, "umbrella", None).map_err(|refusal| refusal.reason)
+        house.judge().act_for(verified, "umbrella", None, false).map_err(|refusal| refusal.reason)
     };
     assert_eq!(act(&house).unwrap_err(), Reason::TenantMismatch);
     for (grant, withdrawal) in [

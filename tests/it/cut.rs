@@ -19,18 +19,18 @@ use tonic::{Code, Request, Status, Streaming};
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// An open stream of checks.
-struct Open {
+pub struct Open {
     questions: mpsc::Sender<StreamVerifyCredentialsRequest>,
     answers: Streaming<StreamVerifyCredentialsResponse>,
 }
 
 impl Open {
-    /// Opens a stream and makes sure that it answers.
     async fn with(world: &World, credential: &str) -> Self {
         Self::over(world.authn_as(credential)).await
     }
 
-    async fn over(mut authn: Authn) -> Self {
+    /// Opens a stream and makes sure that it answers.
+    pub async fn over(mut authn: Authn) -> Self {
         let (questions, stream) = mpsc::channel(64);
         let asked = authn.stream_verify_credentials(ReceiverStream::new(stream)).await;
         let mut open = Self { questions, answers: asked.unwrap().into_inner() };
@@ -44,13 +44,13 @@ impl Open {
     }
 
     /// Asserts that it still answers.
-    async fn answers(&mut self) {
+    pub async fn answers(&mut self) {
         self.ask().await;
         self.answers.message().await.unwrap().unwrap();
     }
 
     /// Asserts that it ends by itself, nothing being asked, and as it should.
-    async fn ends(mut self, code: Code, reason: &str) {
+    pub async fn ends(mut self, code: Code, reason: &str) {
         let start = Instant::now();
         let end = tokio::time::timeout(AT_ONCE, self.answers.message()).await.expect("the stream stays open");
         assert_told(&end.expect_err("the stream goes on"), code, reason);

@@ -24,6 +24,10 @@ mod otlp;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
+mod people_http;
+#[cfg(test)]
 mod python_client;
 #[cfg(test)]
 mod refusals;

@@ -2,15 +2,19 @@
 use crate::harness::client::{self, Metadata};
 use crate::harness::database::DATABASE_PASSWORD;
 use crate::harness::mint::unknown_key;
-use crate::harness::world::named;
+use crate::harness::world::{OWNER, named};
 use crate::harness::{Database, Settings, World, on_both, rest};
+use crate::people::person::{self, Authenticator, Mailbox};
 use bytes::Bytes;
+use doorward::pb::v1::complete_login_request::Factor;
 use doorward::pb::v1::{
-    BatchVerifyCredentialsRequest, CreateApiKeyRequest, ImportApiKeyRequest, ListApiKeysRequest,
-    RevokeApiKeyRequest, RotateApiKeyRequest, VerifyCredentialRequest, WhoAmIRequest,
+    BatchVerifyCredentialsRequest, CompleteLoginRequest, ConfirmTotpRequest, CreateApiKeyRequest,
+    EnrollTotpRequest, ImportApiKeyRequest, ListApiKeysRequest, LoginRequest, RequestPasswordResetRequest,
+    ResetPasswordRequest, RevokeApiKeyRequest, RotateApiKeyRequest, VerifyCredentialRequest, WhoAmIRequest,
 };
 use http::Method;
 use serde_json::json;
+use std::collections::HashSet;
 
 /// The shortest part of a secret that counts as a leak.
 const WINDOW: usize = 8;
@@ -65,8 +69,28 @@ fn leaked<'a>(text: &str, secret: &'a str) -> Option<&'a str> {
     starts.map(|at| &secret[at..at + WINDOW]).find(|part| text.contains(part))
 }
 
+/// A line with any part of any of many secrets, found in one pass: there are many parts, and the text is long.
+fn first_leak<'a>(text: &'a str, secrets: &[String]) -> Option<&'a str> {
+    let parts: HashSet<&[u8]> = secrets.iter().flat_map(|secret| secret.as_bytes().windows(WINDOW)).collect();
+    let mut begins = vec![false; 1 << 16];
+    let pair = |part: &[u8]| usize::from(part[0]) << 8 | usize::from(part[1]);
+    for part in &parts {
+        begins[pair(part)] = true;
+    }
+    let is_leak = |part: &&[u8]| begins[pair(part)] && parts.contains(part);
+    text.lines().find(|line| line.as_bytes().windows(WINDOW).any(|part| is_leak(&part)))
+}
+
+#[test]
+fn a_leak_is_found_wherever_it_is() {
+    let secrets = ["0123456789abcdef".to_owned(), "Canary-9d3f".to_owned()];
+    assert_eq!(first_leak("a line\nwith 23456789 in it\n", &secrets), Some("with 23456789 in it"));
+    assert_eq!(first_leak("nary-9d3f", &secrets), Some("nary-9d3f"));
+    assert_eq!(first_leak("0123456 789abcd\nCanary-\n", &secrets), None);
+}
+
 /// The random part: the prefix may be shown, the rest may not.
-fn hidden(secret: &str) -> &str {
+fn random_part(secret: &str) -> &str {
     secret.rsplit('_').next().unwrap()
 }
 
@@ -92,10 +116,58 @@ on_both! {
         assert!(written.lines().count() > 100, "too quiet to prove anything:\n{written}");
         assert!(!metrics.contains(&key.id) && !metrics.contains(&world.tenant_id), "{metrics}");
         for secret in [&first, &second, &unknown, &world.owner, &world.ingest] {
-            assert_eq!(leaked(&written, hidden(secret)), None, "{}", lines_with(&written, hidden(secret)));
+            assert_eq!(leaked(&written, random_part(secret)), None, "{}", lines_with(&written, random_part(secret)));
         }
         for secret in [DATABASE_PASSWORD, digest.as_str()] {
             assert_eq!(leaked(&written, secret), None, "{}", lines_with(&written, secret));
+        }
+    }
+
+    // R22, R34, A62: the same for what people have.
+    async fn no_secret_of_a_person_is_written_anywhere(database: Database) {
+        const NEW: &str = "Canary-9d3f-Of-The-Pantry";
+        let mailbox = Mailbox::new();
+        let settings = mailbox.settings().set("log.filter", "trace");
+        let world = World::with(database, settings).await;
+        let login = person::log_in(&world).await;
+        let mut authn = world.authn_as(&login.access);
+        let enrolment = authn.enroll_totp(EnrollTotpRequest::default()).await.unwrap().into_inner();
+        let mut authenticator = Authenticator::new(&enrolment.secret);
+        let codes = [authenticator.next().await, authenticator.next().await];
+        let confirm = ConfirmTotpRequest { code: codes[0].clone() };
+        let backup_codes = authn.confirm_totp(confirm).await.unwrap().into_inner().backup_codes;
+        let challenge = person::begin(&world, person::owner(&world)).await.challenge;
+        let factor = Some(Factor::TotpCode(codes[1].clone()));
+        let request = CompleteLoginRequest { challenge: challenge.clone(), factor };
+        let whole = person::visitor(&world).complete_login(request).await.unwrap().into_inner();
+        let fresh = person::refresh(&world.server.api(), &whole.refresh_token).await.unwrap();
+        let request = RequestPasswordResetRequest { email: OWNER.into() };
+        person::visitor(&world).request_password_reset(request).await.unwrap();
+        let reset = mailbox.token("reset-password").await;
+        let device = login.device.clone().unwrap();
+        let bearers = [
+            &login.refresh, &whole.refresh_token, &fresh.refresh_token, &challenge, &reset, &device,
+        ];
+        let tokens = [&login.access, &whole.access_token, &fresh.access_token];
+        // Used where they do not belong, too; what tries all doors leaves the codes alone.
+        for secret in [&fresh.access_token, &fresh.refresh_token, &world.password] {
+            use_everywhere(&world, secret).await;
+        }
+        let request = ResetPasswordRequest { token: reset.clone(), new_password: NEW.into() };
+        person::visitor(&world).reset_password(request).await.unwrap();
+        let wrong = LoginRequest { password: format!("{NEW} "), ..person::owner(&world) };
+        person::visitor(&world).login(wrong).await.unwrap_err();
+        let metrics = rest::get(&world.server.ops(), "/metrics").await.unwrap().text();
+        let written = world.server.log() + &metrics + &stored(&world).await;
+        assert!(written.contains("session.opened"), "the audit log is not in it");
+        let mut hidden: Vec<String> = bearers.iter().map(|secret| random_part(secret).to_owned()).collect();
+        hidden.extend(tokens.iter().map(|token| token.rsplit('.').next().unwrap().to_owned()));
+        hidden.extend(backup_codes.iter().cloned());
+        hidden.extend(backup_codes.iter().map(|code| code.replace('-', "")));
+        hidden.extend([world.password.clone(), NEW.to_owned(), enrolment.secret.clone()]);
+        assert_eq!(first_leak(&written, &hidden), None);
+        for code in codes {
+            assert!(!written.contains(&format!("\"{code}\"")), "a code of the authenticator");
         }
     }
 
@@ -103,20 +175,25 @@ on_both! {
     async fn the_database_has_no_secret(database: Database) {
         let world = World::start(database).await;
         let (_, secret) = world.create_plain().await;
-        let content = match &world.database {
-            Database::Sqlite(directory) => {
-                let mut content = Vec::new();
-                for entry in std::fs::read_dir(directory.path()).unwrap() {
-                    content.extend(std::fs::read(entry.unwrap().path()).unwrap());
-                }
-                String::from_utf8_lossy(&content).into_owned()
-            }
-            Database::Postgres(url) => dump(url).await,
-        };
+        let content = stored(&world).await;
         assert!(content.contains("plain"), "the key's name is not there, so nothing was read");
         for secret in [&secret, &world.owner, &world.ingest] {
-            assert_eq!(leaked(&content, hidden(secret)), None);
+            assert_eq!(leaked(&content, random_part(secret)), None);
         }
+    }
+}
+
+/// All that the database holds, as text.
+async fn stored(world: &World) -> String {
+    match &world.database {
+        Database::Sqlite(directory) => {
+            let mut content = Vec::new();
+            for entry in std::fs::read_dir(directory.path()).unwrap() {
+                content.extend(std::fs::read(entry.unwrap().path()).unwrap());
+            }
+            String::from_utf8_lossy(&content).into_owned()
+        }
+        Database::Postgres(url) => dump(url).await,
     }
 }
 

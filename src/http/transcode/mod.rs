@@ -13,11 +13,13 @@ pub use routes::RouteError;
 
 use crate::domain::correlation::Correlations;
 use crate::domain::{Clock, Correlation, Entropy};
+use crate::http::browser::{Asked, Browsers};
 use crate::http::call::{self, BoxError, Call};
-use crate::http::health;
 use crate::http::options::Options;
 use crate::http::problem::Problem;
-use crate::http::reply::{Answer, Reply};
+use crate::http::reply::{Answer, Media, Reply};
+use crate::http::{health, jwks};
+use crate::secret::CsrfKey;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
@@ -33,7 +35,7 @@ use tower::Service;
 /// Every path is also served under this prefix.
 const PREFIX: &str = "/api";
 
-/// Serves the annotated unary RPCs as REST, and `GET /v1/health`.
+/// Serves the annotated unary RPCs as REST, `GET /v1/health` and the key set.
 ///
 /// `S` is the whole in-process gRPC stack, guard included. Each request becomes one framed gRPC
 /// request with the headers that the guard reads and the extensions of the HTTP request, so the guard
@@ -49,6 +51,22 @@ struct Shared {
     options: Options,
     clock: Arc<dyn Clock>,
     correlations: Correlations,
+    browsers: Browsers,
+    keys: Box<jwks::KeySet>,
+}
+
+/// What REST has besides the RPCs.
+pub struct Besides {
+    /// Gives the key set that verifies access tokens.
+    pub keys: Box<jwks::KeySet>,
+    /// Makes the CSRF tokens of browsers' sessions.
+    pub csrf: CsrfKey,
+}
+
+impl fmt::Debug for Besides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Besides").field("csrf", &self.csrf).finish_non_exhaustive()
+    }
 }
 
 impl<S> Transcoder<S> {
@@ -62,12 +80,16 @@ impl<S> Transcoder<S> {
         options: Options,
         clock: Arc<dyn Clock>,
         entropy: &dyn Entropy,
+        besides: Besides,
     ) -> Result<Self, RouteError> {
         let routes = Routes::read(crate::pb::DESCRIPTORS)?;
         let mut process = [0; 8];
         entropy.fill(&mut process);
         let correlations = Correlations::new(u64::from_be_bytes(process));
-        Ok(Self { stack, shared: Arc::new(Shared { routes, options, clock, correlations }) })
+        let Besides { keys, csrf } = besides;
+        let browsers = Browsers::new(csrf);
+        let shared = Shared { routes, options, clock, correlations, browsers, keys };
+        Ok(Self { stack, shared: Arc::new(shared) })
     }
 }
 
@@ -111,7 +133,7 @@ where
 async fn answer<S, B>(
     stack: S,
     shared: &Shared,
-    parts: Parts,
+    mut parts: Parts,
     body: B,
     correlation: &Correlation,
 ) -> Result<Answer, Problem>
@@ -124,7 +146,10 @@ where
     let options = &shared.options;
     let path = without_prefix(parts.uri.path());
     if path == health::PATH {
-        return Ok(health::answer(stack, parts, options, &*shared.clock, correlation).await);
+        return Ok(health::answer(stack, parts, &shared.browsers, options, &*shared.clock, correlation).await);
+    }
+    if jwks::PATHS.contains(&path) {
+        return Ok(jwks::answer(&parts.method, &*shared.keys));
     }
     let mut body = pin!(body);
     let read = match shared.routes.find(&parts.method, path) {
@@ -139,9 +164,12 @@ where
         }
     };
     let message = request::encode(route, &variables, parts.uri.query(), &bytes, options)?;
+    let asked = Asked { method: &parts.method, rpc: route.rpc.path(), gives_tokens: route.gives_tokens };
+    let entered = shared.browsers.enter(asked, &mut parts.headers, message)?;
+    let (message, ticket) = (entered.message, entered.ticket);
     let call =
         Call { path: route.rpc.clone(), headers: parts.headers, extensions: parts.extensions, message };
-    let called = call::unary(stack, call, options, correlation).await;
+    let mut called = call::unary(stack, call, options, correlation).await;
     let body = called.outcome.and_then(|message| {
         response::json(&route.output, message).map_err(|cause| {
             tracing::error!(
@@ -152,13 +180,20 @@ where
             Problem::internal()
         })
     });
-    Ok(Answer { headers: called.headers, body })
+    let left = shared.browsers.leave(ticket, &mut called.headers, body);
+    Ok(Answer { headers: called.headers, cookies: left.cookies, body: left.body, media: Media::Json })
 }
 
 /// The path as the annotations have it. What is left of a path that only begins like the prefix has no
 /// slash in front, and so is no path of ours.
 fn without_prefix(path: &str) -> &str {
     path.strip_prefix(PREFIX).unwrap_or(path)
+}
+
+/// Paths of all RPCs that a method stands for.
+#[cfg(test)]
+pub(crate) fn rpcs_of(method: &http::Method) -> Vec<String> {
+    routes::Routes::read(crate::pb::DESCRIPTORS).unwrap().rpcs_of(method)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The whole service over a real tonic stack.
 
+use super::tests::besides;
 use crate::domain::clock::{Clock, Entropy, Moment, Timestamp};
 use crate::http::{Options, Transcoder};
 use crate::pb::v1::authn_service_server::{AuthnService, AuthnServiceServer};
@@ -199,7 +200,8 @@ impl Entropy for Fixed {
 
 async fn ask(method: &str, target: &str, key: Option<&str>, body: &str) -> (u16, Value) {
     let stack = Routes::new(AuthnServiceServer::new(Real));
-    let mut transcoder = Transcoder::new(stack, Options::default(), Arc::new(Fixed), &Fixed).unwrap();
+    let mut transcoder =
+        Transcoder::new(stack, Options::default(), Arc::new(Fixed), &Fixed, besides()).unwrap();
     let mut request =
         http::Request::builder().method(method).uri(target).header("content-type", "application/json");
     if let Some(key) = key {

@@ -14,11 +14,15 @@ pub(crate) enum Unwritable {
     Json(#[from] serde_json::Error),
 }
 
+/// A login that waits for its second factor says that and nothing else, no empty token either.
+const ALONE: (&str, &str) = ("doorward.v1.LoginResponse", "mfa_required");
+
 /// Writes proto3 JSON with the proto's own names. Defaults are written; messages and oneof members
 /// that are unset are left out; 64-bit integers are strings, enum values names, times RFC 3339.
 pub(crate) fn json(descriptor: &MessageDescriptor, message: Bytes) -> Result<Bytes, Unwritable> {
     let message = DynamicMessage::decode(descriptor.clone(), message)?;
-    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
+    let alone = descriptor.full_name() == ALONE.0 && message.has_field_by_name(ALONE.1);
+    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(alone);
     let mut writer = serde_json::Serializer::new(Vec::new());
     message.serialize_with_options(&mut writer, &options)?;
     Ok(Bytes::from(writer.into_inner()))
@@ -57,6 +61,17 @@ mod tests {
                 "create_time": "1970-01-01T00:00:00.001Z", "imported": false, "etag": "", "tenant_id": "",
                 "created_by": ""}})
         );
+    }
+
+    // R33
+    #[test]
+    fn a_login_that_waits_says_that_alone() {
+        let waiting = v1::MfaRequired { challenge: "dwc_1".to_owned(), ..v1::MfaRequired::default() };
+        let waiting = v1::LoginResponse { mfa_required: Some(waiting), ..v1::LoginResponse::default() };
+        let body = written("LoginResponse", &waiting).unwrap();
+        assert_eq!(body, json!({"mfa_required": {"challenge": "dwc_1"}}));
+        let body = written("LoginResponse", &v1::LoginResponse::default()).unwrap();
+        assert_eq!(body["access_token"], "");
     }
 
     #[test]

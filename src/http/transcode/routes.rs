@@ -75,6 +75,8 @@ pub(crate) struct Route {
     pub variables: Vec<Vec<FieldDescriptor>>,
     /// What the HTTP body fills.
     pub body: BodyRule,
+    /// Whether the response can have a session's tokens.
+    pub gives_tokens: bool,
     /// The update mask that a PATCH without one gets from the members of its body.
     pub mask: Option<FieldDescriptor>,
 }
@@ -105,6 +107,13 @@ impl Routes {
         }
         routes.0.sort_by(|one, other| one.template.more_literal_first(&other.template));
         Ok(routes)
+    }
+
+    /// Paths of all RPCs that a method stands for.
+    #[cfg(test)]
+    pub fn rpcs_of(&self, method: &Method) -> Vec<String> {
+        let entries = self.0.iter().filter(|entry| entry.method == *method);
+        entries.map(|entry| entry.route.rpc.path().to_owned()).collect()
     }
 
     /// The route of a request and the raw texts of its path variables, or 404 or 405.
@@ -188,7 +197,9 @@ impl Route {
         let Ok(path) = PathAndQuery::try_from(path) else {
             return Err(RouteError::Rule { rpc: rpc.full_name().to_owned() });
         };
-        Ok(Self { rpc: path, output: rpc.output(), input, variables, body, mask })
+        let output = rpc.output();
+        let gives_tokens = output.get_field_by_name("access_token").is_some();
+        Ok(Self { rpc: path, input, output, variables, body, gives_tokens, mask })
     }
 }
 

@@ -1,8 +1,9 @@
 //! The whole service over a fake gRPC stack.
 
 use crate::domain::clock::{Clock, Entropy, Moment, Timestamp};
-use crate::http::{Options, Transcoder};
+use crate::http::{Besides, Options, Transcoder};
 use crate::pb::v1;
+use crate::secret::{CsrfKey, Pepper};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
@@ -63,6 +64,7 @@ fn guard_headers(headers: &mut HeaderMap) {
         ("x-ratelimit-remaining", "9"),
         ("ratelimit", "\"key\";r=9;t=1"),
         ("x-doorward-key-rotated", "true"),
+        ("set-cookie", "inner=secret"),
         ("grpc-accept-encoding", "gzip"),
         ("x-inner", "secret"),
     ] {
@@ -133,6 +135,12 @@ impl Entropy for Fixed {
     }
 }
 
+/// An empty key set, and some key of CSRF tokens.
+pub(super) fn besides() -> Besides {
+    let pepper = Pepper::new(zeroize::Zeroizing::new(vec![1; 32])).unwrap();
+    Besides { keys: Box::new(|| r#"{"keys":[]}"#.to_owned()), csrf: CsrfKey::of(&pepper).unwrap() }
+}
+
 /// The correlation id that those bytes make.
 const MADE_HERE: &str = "11111111111111110000000000000000";
 
@@ -160,7 +168,7 @@ async fn ask(outcome: Outcome, request: Request<Body>) -> (Asked, Seen) {
             Ok::<_, Infallible>(answered(&outcome))
         }
     });
-    let mut transcoder = Transcoder::new(stack, options(), Arc::new(Fixed), &Fixed).unwrap();
+    let mut transcoder = Transcoder::new(stack, options(), Arc::new(Fixed), &Fixed, besides()).unwrap();
     let response = transcoder.call(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -416,7 +424,7 @@ async fn health_without_a_credential_asks_nobody() {
 
 #[tokio::test]
 async fn health_with_a_credential_says_who_asks_or_refuses() {
-    for header in ["authorization", "x-api-key", "x-master-key", "cookie"] {
+    for header in ["authorization", "x-api-key", "x-master-key"] {
         let (asked, seen) = ask(who(), request("GET", "/v1/health", &[(header, "x")], "")).await;
         assert_eq!(seen.only().path, "/doorward.v1.AuthnService/WhoAmI");
         assert_eq!(
@@ -432,8 +440,78 @@ async fn health_with_a_credential_says_who_asks_or_refuses() {
         assert_eq!((asked.status, asked.code().as_str()), (401, "INVALID_API_KEY"));
     }
     let missing = || refused(Code::Unauthenticated, "CREDENTIALS_MISSING");
-    let (asked, _) = ask(missing(), request("GET", "/v1/health", &[("cookie", "theme=dark")], "")).await;
-    assert_eq!((asked.status, &asked.json()["status"]), (200, &json!("healthy")));
+    let (asked, seen) = ask(missing(), request("GET", "/v1/health", &[("cookie", "theme=dark")], "")).await;
+    assert_eq!((asked.status, &asked.json()["status"], seen.count()), (200, &json!("healthy"), 0));
     let (asked, _) = ask(missing(), request("GET", "/v1/health", &[("authorization", "")], "")).await;
     assert_eq!(asked.status, 401);
+    let ours = [("cookie", "__Host-doorward_access=x")];
+    let (asked, _) = ask(who(), request("GET", "/v1/health", &ours, "")).await;
+    assert_eq!((asked.status, asked.code().as_str()), (401, "INVALID_TOKEN"));
+}
+
+#[tokio::test]
+async fn the_key_set_is_for_everybody() {
+    for target in ["/oauth2/jwks", "/.well-known/jwks.json", "/api/oauth2/jwks", "/api/.well-known/jwks.json"]
+    {
+        let (asked, seen) = ask(Outcome::Broken, get(target)).await;
+        assert_eq!((asked.status, asked.json(), seen.count()), (200, json!({"keys": []}), 0), "{target}");
+        assert_eq!(asked.headers["content-type"], "application/jwk-set+json");
+        assert_eq!(asked.headers["cache-control"], "public, max-age=300");
+        let (head, _) = ask(Outcome::Broken, request("HEAD", target, &[], "")).await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        assert_eq!(head.headers["content-length"], "11");
+        for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            let (asked, _) = ask(Outcome::Broken, request(method, target, &[], "")).await;
+            assert_eq!(
+                (asked.status, &asked.headers["allow"]),
+                (405, &HeaderValue::from_static("GET, HEAD"))
+            );
+            assert_eq!(asked.headers["cache-control"], "no-store");
+        }
+    }
+    let (asked, _) = ask(Outcome::Broken, get("/oauth2/jwks/")).await;
+    assert_eq!(asked.status, 404);
+}
+
+// R31: whatever way of logging in gave them.
+#[tokio::test]
+async fn tokens_become_cookies_where_they_are_asked_for() {
+    let payload = concat!(
+        r#"{"iss":"doorward","sub":"user_00000000000000000000000001","aud":"doorward","exp":2000000900,"#,
+        r#""iat":2000000000,"nbf":2000000000,"auth_time":2000000000,"jti":"1","#,
+        r#""sid":"session_00000000000000000000000001","tid":"tenant_00000000000000000000000001","#,
+        r#""client_id":"doorward","amr":["pwd"]}"#
+    );
+    let payload = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload);
+    let answer = v1::CompleteLoginResponse {
+        access_token: format!("e30.{payload}.c2ln"),
+        refresh_token: "dwr_1".to_owned(),
+        token_type: "Bearer".to_owned(),
+        expires_in: 900,
+        ..v1::CompleteLoginResponse::default()
+    };
+    let answered = || Outcome::Message(answer.encode_to_vec());
+    for path in ["/v1/auth/login", "/v1/auth/login:complete", "/v1/auth/refresh"] {
+        let wanting = [JSON, ("doorward-session", "cookie")];
+        let (asked, _) = ask(answered(), request("POST", path, &wanting, "{}")).await;
+        assert_eq!((asked.status, asked.json()), (200, json!({"token_type": "Bearer", "expires_in": 900})));
+        assert_eq!(asked.headers.get_all("set-cookie").iter().count(), 3, "{path}");
+        let (asked, _) = ask(answered(), request("POST", path, &[JSON], "{}")).await;
+        assert_eq!((asked.status, &asked.json()["refresh_token"]), (200, &json!("dwr_1")));
+        assert!(!asked.headers.contains_key("set-cookie"), "{path}");
+    }
+}
+
+// A16: the only cookies of an answer are those that this surface makes.
+#[tokio::test]
+async fn no_cookie_goes_in_or_comes_out_as_it_is() {
+    let (asked, seen) = ask(who(), request("GET", "/v1/auth/me", &[("cookie", "theme=dark")], "")).await;
+    assert!(!seen.only().headers.contains_key("cookie"));
+    assert!(!asked.headers.contains_key("set-cookie"));
+    let twice = [("cookie", "__Host-doorward_access=a; __Host-doorward_access=a")];
+    let (asked, seen) = ask(who(), request("GET", "/v1/auth/me", &twice, "")).await;
+    assert_eq!((asked.status, asked.code().as_str(), seen.count()), (401, "AMBIGUOUS_CREDENTIALS", 0));
+    let ends = [JSON, ("cookie", "__Host-doorward_refresh=x")];
+    let (asked, seen) = ask(empty(), request("POST", "/v1/auth/logout", &ends, "{}")).await;
+    assert_eq!((asked.status, asked.code().as_str(), seen.count()), (401, "INVALID_TOKEN", 0));
 }

@@ -1,6 +1,8 @@
 //! The strict front: what a token must look like before any key is looked for.
 
+use super::claims::AccessClaims;
 use super::signature::MAX_SIGNATURE;
+use crate::domain::SessionId;
 use crate::domain::reading::Reading;
 use crate::domain::signing::{Algorithm, Kid};
 use base64::Engine;
@@ -15,6 +17,12 @@ pub(super) const TYPE: &str = "at+jwt";
 
 /// Bytes of the longest header: what is ours has at most 117.
 const MAX_HEADER: usize = 160;
+
+/// The session that a token claims to stand for, whoever signed it: for what counts only together with
+/// a verification. A token that is verified has one.
+pub fn claimed_session(token: &str) -> Option<SessionId> {
+    Some(AccessClaims::read(&Parts::of(token)?.payload()?)?.session)
+}
 
 /// A token, taken apart at its dots (RFC 7515 §7.1).
 pub(super) struct Parts<'a> {

@@ -19,7 +19,7 @@ mod signature;
 mod signed;
 
 pub use claims::{AccessClaims, BadClaims};
-pub use front::MAX_TOKEN;
+pub use front::{MAX_TOKEN, claimed_session};
 pub use key::{KeyFault, SigningKey, VerifyingKey};
 pub use keyset::{Expect, Keyset, TokenFault};
 pub use shared::SharedSecret;

@@ -1,22 +1,13 @@
 //! Python programs of `tests/python`, in an environment with pinned packages and stubs from our protos.
+use super::program::{Program, source, succeed};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::Command;
 
-/// The longest that one order may take.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A running program that takes an order as a line of JSON and answers with another.
-pub struct Python {
-    child: Child,
-    orders: ChildStdin,
-    answers: Receiver<String>,
-}
+/// A running Python program that takes orders.
+pub struct Python(Program);
 
 impl Python {
     /// Starts `tests/python/<program>`.
@@ -26,44 +17,18 @@ impl Python {
 
     /// Gives an order and waits for the answer.
     pub fn ask(&mut self, order: &Value) -> Value {
-        writeln!(self.orders, "{order}").unwrap();
-        let answer = tokio::task::block_in_place(|| self.answers.recv_timeout(PATIENCE));
-        let answer = answer.unwrap_or_else(|error| panic!("{error}: no answer to {order}"));
-        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
+        self.0.ask(order)
     }
 
     fn spawn(program: &str) -> Self {
         let home = environment();
-        let mut child = Command::new(home.join("venv/bin/python"))
+        let mut python = Command::new(home.join("venv/bin/python"));
+        python
             .arg("-u")
             .arg(source(&format!("tests/python/{program}")))
-            .env("PYTHONPATH", home.join("stubs"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let answers = lines(child.stdout.take().unwrap());
-        Self { orders: child.stdin.take().unwrap(), answers, child }
+            .env("PYTHONPATH", home.join("stubs"));
+        Self(Program::start(&mut python))
     }
-}
-
-impl Drop for Python {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn lines(from: ChildStdout) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 /// The directory with `venv` and `stubs`, made once for each set of packages and protos.
@@ -124,14 +89,4 @@ fn protos(directory: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
-}
-
-fn source(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn succeed(command: &mut Command, hint: &str) {
-    let output = command.output().unwrap_or_else(|error| panic!("{hint} ({error})"));
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{hint}\n{command:?}\n{out}{err}");
 }

@@ -21,6 +21,8 @@ pub struct World {
     pub owner: String,
     /// A key that may send telemetry and nothing else.
     pub ingest: String,
+    /// What the owner logs in with, at [`OWNER`].
+    pub password: String,
 }
 
 /// A key of another tenant, and what belongs to it.
@@ -43,15 +45,16 @@ impl World {
         let text =
             |name: &str| block[name].as_str().unwrap_or_else(|| panic!("no {name} in {block}")).to_owned();
         let (tenant_id, owner, ingest) = (text("tenant_id"), text("api_key"), text("ingest_key"));
-        Self { server, database, settings, tenant_id, owner, ingest }
+        let password = text("owner_password");
+        Self { server, database, settings, tenant_id, owner, ingest, password }
     }
 
     /// The same data under a new process, the old one having ended in order.
     pub async fn restarted(self) -> Self {
-        let Self { server, database, settings, tenant_id, owner, ingest } = self;
+        let Self { server, database, settings, tenant_id, owner, ingest, password } = self;
         server.stop().await;
         let server = Server::serve(&database, &settings).await;
-        Self { server, database, settings, tenant_id, owner, ingest }
+        Self { server, database, settings, tenant_id, owner, ingest, password }
     }
 
     /// The owner's client for keys.
@@ -118,9 +121,14 @@ impl World {
 
     /// Makes a second tenant and a key of its owner.
     pub async fn stranger(&self) -> Stranger {
+        self.stranger_of("umbrella").await
+    }
+
+    /// The same in a tenant of this name.
+    pub async fn stranger_of(&self, slug: &str) -> Stranger {
         let request = CreateTenantRequest {
-            slug: "umbrella".into(),
-            owner_email: "owner@umbrella.test".into(),
+            slug: slug.into(),
+            owner_email: format!("owner@{slug}.test"),
             ..Default::default()
         };
         let made = self.tenancy().create_tenant(request).await.unwrap().into_inner();
