@@ -1,6 +1,7 @@
 //! Logging in: by password, then by a second factor where there is one.
 
 use super::App;
+use super::passkey_login::Signed;
 use super::people::{Visitor, sealed_at};
 use crate::domain::audit::Action;
 use crate::domain::letters::SignedIn;
@@ -10,7 +11,9 @@ use crate::domain::throttle::{Device, Network, Subject};
 use crate::domain::users::Email;
 use crate::domain::{Digest, Failure, Fault, Reason, Refusal, SessionId, TenantId, Timestamp, UserId};
 use crate::secret::token::SignedToken;
+use crate::secret::webauthn::Purpose;
 use crate::secret::{BackupCode, Bearer, Class, Password, TotpSecret};
+use crate::store::passkeys::{self, Enrolled};
 use crate::store::people::{self as rows, Challenge, Person};
 use crate::store::{Error, Tx, factors, sessions, tenants};
 use std::time::Duration;
@@ -46,6 +49,8 @@ pub enum Factor {
     Totp(String),
     /// A backup code.
     BackupCode(String),
+    /// `AuthenticationResponseJSON` of a passkey.
+    Passkey(String),
 }
 
 /// What a login came to.
@@ -64,6 +69,10 @@ pub struct Waiting {
     pub challenge: Bearer,
     /// Until when it waits.
     pub expire: Timestamp,
+    /// What it waits for, by name.
+    pub methods: Vec<&'static str>,
+    /// What the browser is asked, where a passkey is among them.
+    pub passkey_options: Option<String>,
 }
 
 /// What a person gets who has logged in.
@@ -92,6 +101,8 @@ pub(super) enum Taken {
     Totp(i64),
     /// The backup code of this digest.
     BackupCode(Digest),
+    /// A passkey.
+    Passkey(Signed),
 }
 
 impl Taken {
@@ -99,6 +110,7 @@ impl Taken {
         match self {
             Self::Totp(_) => Method::Totp,
             Self::BackupCode(_) => Method::BackupCode,
+            Self::Passkey(_) => Method::Passkey,
         }
     }
 
@@ -107,18 +119,21 @@ impl Taken {
         let first = match self {
             Self::Totp(step) => factors::totp_accept(tx, user, step).await?,
             Self::BackupCode(code) => factors::backup_code_take(tx, user, code).await?,
+            Self::Passkey(signed) => signed.take(tx, user).await?,
         };
         if first { Ok(()) } else { Err(wrong_factor().into()) }
     }
 }
 
 /// Who has proven themselves by now, and where to.
-struct Arrival {
-    person: Person,
-    tenant: TenantId,
-    role: Role,
-    known: Option<Digest>,
-    device: String,
+pub(super) struct Arrival {
+    pub person: Person,
+    pub tenant: TenantId,
+    pub role: Role,
+    pub known: Option<Digest>,
+    pub device: String,
+    /// Whether the password was given, and not a passkey in its place.
+    pub by_password: bool,
 }
 
 impl App {
@@ -147,19 +162,18 @@ impl App {
         };
         let (tenant, role) = self.tenant_of(person.id, attempt.tenant.as_deref()).await?;
         let device = device_name(attempt.device_name.as_deref().unwrap_or(&visitor.agent));
-        let arrival = Arrival { person, tenant, role, known, device };
-        let enrolled = factors::totp(&mut self.store.read().await?, arrival.person.id).await?;
-        let enrolled = enrolled.is_some_and(|factor| factor.confirmed);
-        let outcome = match (enrolled, attempt.totp) {
+        let arrival = Arrival { person, tenant, role, known, device, by_password: true };
+        let enrolled = passkeys::enrolled(&mut self.store.read().await?, arrival.person.id).await?;
+        let outcome = match (enrolled.is_some(), attempt.totp) {
             (true, None) => {
                 self.store.throttle_change(&subjects, Subject::taken_back).await?;
-                let waiting = self.wait_for_factor(&arrival, now).await?;
+                let waiting = self.wait_for_factor(&arrival, &enrolled, now).await?;
                 return Ok(Outcome::Waiting(waiting));
             }
             (true, Some(code)) => {
                 let counted = Subject::of_factor(arrival.person.id, None, known.map(Device));
                 self.count_try(&counted, now).await?;
-                let taken = self.factor(arrival.person.id, &Factor::Totp(code), now).await?;
+                let taken = self.factor(arrival.person.id, &Factor::Totp(code), None, now).await?;
                 let tokens = self.open_session(visitor, &arrival, Some(taken), None, now).await?;
                 self.count_success(&counted).await?;
                 tokens
@@ -193,14 +207,15 @@ impl App {
         let digest = challenge.digest();
         let found = rows::challenge_by_digest(&mut self.store.read().await?, digest).await?;
         let waiting = found.filter(|waiting| waiting.expire > now).ok_or_else(over)?;
-        let subjects = Subject::of_factor(waiting.user, Some(digest), waiting.device.map(Device));
+        let subjects = subjects_of(&factor, waiting.user, Some(digest), waiting.device.map(Device));
         self.count_try(&subjects, now).await?;
-        let taken = self.factor(waiting.user, &factor, now).await?;
+        let purpose = Purpose::SecondFactor(digest);
+        let taken = self.factor(waiting.user, &factor, Some(&purpose), now).await?;
         let found = rows::person_by_id(&mut self.store.read().await?, waiting.user).await?;
         let person = found.filter(|person| !person.disabled).ok_or_else(over)?;
         let (tenant, role) = self.tenant_of(waiting.user, Some(&waiting.tenant.to_string())).await?;
         let device = device_name(&visitor.agent);
-        let arrival = Arrival { person, tenant, role, known: waiting.device, device };
+        let arrival = Arrival { person, tenant, role, known: waiting.device, device, by_password: true };
         let tokens = self.open_session(visitor, &arrival, Some(taken), Some(digest), now).await?;
         self.count_success(&subjects).await?;
         Ok(tokens)
@@ -233,7 +248,7 @@ impl App {
     }
 
     /// The person's device, if the token makes it one that they have used.
-    async fn known_device(
+    pub(super) async fn known_device(
         &self,
         person: Option<&Person>,
         token: Option<&str>,
@@ -254,7 +269,11 @@ impl App {
 
     /// The tenant to log in to: the one that is named, or the first that the
     /// person joined.
-    async fn tenant_of(&self, user: UserId, named: Option<&str>) -> Result<(TenantId, Role), Failure> {
+    pub(super) async fn tenant_of(
+        &self,
+        user: UserId,
+        named: Option<&str>,
+    ) -> Result<(TenantId, Role), Failure> {
         let all = rows::memberships(&mut self.store.read().await?, user, MOST_MEMBERSHIPS).await?;
         let found = match named.filter(|named| !named.is_empty()) {
             None => all.first().copied(),
@@ -275,21 +294,35 @@ impl App {
         Ok((tenant, role))
     }
 
-    async fn wait_for_factor(&self, arrival: &Arrival, now: Timestamp) -> Result<Waiting, Failure> {
+    async fn wait_for_factor(
+        &self,
+        arrival: &Arrival,
+        enrolled: &Enrolled,
+        now: Timestamp,
+    ) -> Result<Waiting, Failure> {
         let challenge = Bearer::mint(Class::Challenge, &*self.entropy);
         let expire = now.plus(CHALLENGE_FOR);
         let waiting =
             Challenge { user: arrival.person.id, tenant: arrival.tenant, device: arrival.known, expire };
+        let passkey_options = self.second_factor_options(enrolled, challenge.digest(), now)?;
         self.store.challenge_insert(challenge.digest(), waiting, now).await?;
-        Ok(Waiting { challenge, expire })
+        let there = [
+            (enrolled.totp, "totp"),
+            (passkey_options.is_some(), "passkey"),
+            (enrolled.backup_codes, "backup_code"),
+        ];
+        let methods = there.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
+        Ok(Waiting { challenge, expire, methods, passkey_options })
     }
 
     /// Looks at a second factor. That it is used once is seen to by the
-    /// transaction that takes it.
+    /// transaction that takes it. `purpose` is what a passkey has to be shown
+    /// for; without one it cannot be shown.
     pub(super) async fn factor(
         &self,
         user: UserId,
         factor: &Factor,
+        purpose: Option<&Purpose>,
         now: Timestamp,
     ) -> Result<Taken, Failure> {
         match factor {
@@ -303,6 +336,9 @@ impl App {
                 Ok(code) => Ok(Taken::BackupCode(code.digest())),
                 Err(_) => Err(wrong_factor().into()),
             },
+            Factor::Passkey(answer) => {
+                self.passkey_factor(user, answer, purpose.ok_or_else(wrong_factor)?, now).await
+            }
         }
     }
 
@@ -312,7 +348,7 @@ impl App {
             .ok_or_else(|| Fault::new("an authenticator's secret is malformed").into())
     }
 
-    async fn open_session(
+    pub(super) async fn open_session(
         &self,
         visitor: &Visitor,
         arrival: &Arrival,
@@ -321,7 +357,8 @@ impl App {
         now: Timestamp,
     ) -> Result<Tokens, Failure> {
         let user = arrival.person.id;
-        let methods: Vec<Method> = [Method::Password].into_iter().chain(taken.map(Taken::method)).collect();
+        let first = arrival.by_password.then_some(Method::Password);
+        let methods: Vec<Method> = first.into_iter().chain(taken.map(Taken::method)).collect();
         let session = Session {
             state: SessionState {
                 id: SessionId::new(now, &*self.entropy),
@@ -397,6 +434,20 @@ async fn end_quietest(tx: &mut Tx, user: UserId, tenant: TenantId) -> Result<(),
         sessions::session_revoke(tx, &quiet.state).await?;
     }
     Ok(())
+}
+
+/// What a factor is counted on. A passkey cannot be guessed: it waits for no
+/// guesses at codes, and only what one login asks for is bounded.
+pub(super) fn subjects_of(
+    factor: &Factor,
+    user: UserId,
+    challenge: Option<Digest>,
+    known: Option<Device>,
+) -> Vec<Subject> {
+    match factor {
+        Factor::Passkey(_) => challenge.map(Subject::Challenge).into_iter().collect(),
+        Factor::Totp(_) | Factor::BackupCode(_) => Subject::of_factor(user, challenge, known),
+    }
 }
 
 pub(super) fn wrong_login() -> Refusal {

@@ -7,7 +7,7 @@ use crate::domain::audit::Action;
 use crate::domain::throttle::Subject;
 use crate::domain::{Failure, Fault, Reason, Refusal, UserId};
 use crate::secret::{BackupCode, Password, TotpSecret};
-use crate::store::{Error, Written, factors as rows, people};
+use crate::store::{Error, Written, factors as rows, passkeys, people};
 use zeroize::Zeroizing;
 
 /// What an authenticator needs to begin.
@@ -84,7 +84,8 @@ impl App {
         Ok(Written { value: codes.into(), revision })
     }
 
-    /// Removes the authenticator and the backup codes, by a fresh factor.
+    /// Removes the authenticator by a fresh factor, and the backup codes unless
+    /// there are passkeys that they stand in for.
     ///
     /// # Errors
     /// `FAILED_PRECONDITION` while the tenant demands a second factor.
@@ -96,16 +97,19 @@ impl App {
                 .with("state", "mfa_required")
                 .into());
         }
-        let subjects = Subject::of_factor(user, None, None);
-        self.count_try(&subjects, now).await?;
-        let taken = self.factor(user, &factor, now).await?;
+        let (taken, subjects) = self.fresh_factor(caller, user, &factor, now).await?;
         let event = self.event(caller.tenant(), Action::TotpDisabled, user, now);
         let (store, actor) = (self.store.clone(), caller.actor());
         let writing = async move {
             store
                 .write(&actor, event, async move |tx| {
+                    let enrolled = passkeys::enrolled_for_update(tx, user).await?;
                     taken.take(tx, user).await?;
                     rows::totp_delete(tx, user).await?;
+                    // Codes stand in for passkeys too.
+                    if enrolled.passkeys.is_empty() {
+                        rows::backup_codes_replace(tx, user, &[]).await?;
+                    }
                     Ok::<_, Error>(())
                 })
                 .await
@@ -120,12 +124,10 @@ impl App {
     pub async fn backup_codes_regenerate(
         &self,
         caller: &Caller,
-        code: String,
+        factor: Factor,
     ) -> Result<Written<Vec<BackupCode>>, Failure> {
         let (user, now) = (caller.person()?, self.clock.now());
-        let subjects = Subject::of_factor(user, None, None);
-        self.count_try(&subjects, now).await?;
-        let taken = self.factor(user, &Factor::Totp(code), now).await?;
+        let (taken, subjects) = self.fresh_factor(caller, user, &factor, now).await?;
         let codes = BackupCode::set(&*self.entropy);
         let digests: Vec<_> = codes.iter().map(BackupCode::digest).collect();
         let event = self.event(caller.tenant(), Action::BackupCodesRegenerated, user, now);
@@ -163,7 +165,7 @@ impl App {
         Ok(())
     }
 
-    async fn tell_of_factors(&self, user: UserId) -> Result<(), Failure> {
+    pub(super) async fn tell_of_factors(&self, user: UserId) -> Result<(), Failure> {
         let person = people::person_by_id(&mut self.store.read().await?, user).await?;
         let now = self.clock.now();
         if let Some(person) = person {

@@ -6,6 +6,8 @@ pub mod hashing;
 pub mod keys;
 pub mod login;
 pub mod mfa;
+pub mod passkey_login;
+pub mod passkeys;
 mod passwords;
 pub mod people;
 mod sessions;

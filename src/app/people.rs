@@ -10,6 +10,7 @@ use crate::domain::sessions::RECENT;
 use crate::domain::throttle::{Account, Subject, Verdict};
 use crate::domain::users::Email;
 use crate::domain::{Correlation, Failure, Fault, Reason, Refusal, TenantId, Timestamp, UserId};
+use crate::secret::webauthn::RelyingParty;
 use crate::secret::{Password, PasswordHash, Place, Sealer, sha256};
 use crate::store::people::Person;
 use std::net::IpAddr;
@@ -30,6 +31,8 @@ pub struct People {
     pub outbox: Arc<dyn Outbox>,
     /// What authenticators show as the issuer.
     pub name: String,
+    /// Who asks for passkeys; none where they are off.
+    pub passkeys: Option<RelyingParty>,
 }
 
 /// Somebody without a credential.

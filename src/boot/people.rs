@@ -32,6 +32,7 @@ pub async fn start(
         letters: settings.people.link_base.clone().map(Letters::new),
         outbox,
         name: settings.people.name.clone(),
+        passkeys: settings.people.relying_party()?,
     };
     Ok((people, carrying))
 }

@@ -182,7 +182,10 @@ async fn backup_codes(args: &CodeArgs, mut session: Session<'_>) -> Result<(), F
     let code = factor::code(session.world, args.totp.as_ref())?;
     let client = session.client.authn();
     let answer = session.call(Repeat::Never, || {
-        let request = RegenerateBackupCodesRequest { totp_code: code.expose().to_owned() };
+        let request = RegenerateBackupCodesRequest {
+            totp_code: code.expose().to_owned(),
+            ..RegenerateBackupCodesRequest::default()
+        };
         let mut client = client.clone();
         async move { client.regenerate_backup_codes(request).await }
     });

@@ -15,6 +15,7 @@ use crate::app::tokens::TokenOptions;
 use crate::domain::letters::LinkBase;
 use crate::domain::signing::Algorithm;
 use crate::secret::token::SharedSecret;
+use crate::secret::webauthn::{BadRelyingParty, RelyingParty};
 use crate::secret::{Profile, RootKey};
 use crate::{guard, http, mail, otlp, replica, store};
 use serde::Deserialize;
@@ -156,17 +157,38 @@ pub struct People {
     pub root_key: Option<Secret>,
     /// Root keys of before: what they sealed still opens.
     pub older_root_key: Option<Secret>,
+    /// The domain that passkeys are of, such as `example.com`. It can never be
+    /// changed: passkeys of another domain are lost. Without it passkeys are off.
+    pub rp_id: Option<String>,
+    /// Pages that may ask for passkeys, such as `https://login.example.com`.
+    pub origins: Vec<String>,
 }
 
 impl Default for People {
     fn default() -> Self {
-        Self { link_base: None, name: "Doorward".into(), root_key: None, older_root_key: None }
+        Self {
+            link_base: None,
+            name: "Doorward".into(),
+            root_key: None,
+            older_root_key: None,
+            rp_id: None,
+            origins: Vec::new(),
+        }
     }
 }
 
 impl People {
+    /// Who asks for passkeys; none where they are off.
+    pub fn relying_party(&self) -> Result<Option<RelyingParty>, BadRelyingParty> {
+        let id = self.rp_id.as_deref();
+        id.map(|id| RelyingParty::new(id, &self.name, &self.origins)).transpose()
+    }
+
     fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
+        let mut faults = Vec::from_iter(self.relying_party().err().map(|bad| bad.to_string()));
+        if self.rp_id.is_none() && !self.origins.is_empty() {
+            faults.push("people.origins: set people.rp_id too, or passkeys are off".into());
+        }
         for (name, key) in [("root_key", &self.root_key), ("older_root_key", &self.older_root_key)] {
             let read = key.as_ref().map(|key| RootKey::from_file_bytes(key.bytes()));
             if let Some(Err(bad)) = read {

@@ -56,13 +56,16 @@ pub enum Action {
     TotpConfirmed,
     TotpDisabled,
     BackupCodesRegenerated,
+    PasskeyRegistrationBegun,
+    PasskeyRegistered,
+    PasskeyRemoved,
     SigningKeyMade,
     SigningKeyWithdrawn,
 }
 
 impl Action {
     /// Every action; those that nothing does yet have their place already.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::KeyCreated,
         Self::KeyImported,
         Self::KeyUpdated,
@@ -92,6 +95,9 @@ impl Action {
         Self::TotpConfirmed,
         Self::TotpDisabled,
         Self::BackupCodesRegenerated,
+        Self::PasskeyRegistrationBegun,
+        Self::PasskeyRegistered,
+        Self::PasskeyRemoved,
         Self::SigningKeyMade,
         Self::SigningKeyWithdrawn,
     ];
@@ -128,6 +134,9 @@ impl Action {
             Self::TotpConfirmed => "totp.confirmed",
             Self::TotpDisabled => "totp.disabled",
             Self::BackupCodesRegenerated => "backup_codes.regenerated",
+            Self::PasskeyRegistrationBegun => "passkey.registration_begun",
+            Self::PasskeyRegistered => "passkey.registered",
+            Self::PasskeyRemoved => "passkey.removed",
             Self::SigningKeyMade => "signing_key.made",
             Self::SigningKeyWithdrawn => "signing_key.withdrawn",
         }

@@ -47,6 +47,9 @@ impl Action {
             | Self::TotpConfirmed
             | Self::TotpDisabled
             | Self::BackupCodesRegenerated
+            | Self::PasskeyRegistrationBegun
+            | Self::PasskeyRegistered
+            | Self::PasskeyRemoved
             | Self::SigningKeyMade => Effect::Adds,
             // A rotation ends the old secret, at once or when its overlap does.
             Self::KeyRotated
@@ -126,6 +129,9 @@ mod tests {
                 "totp.confirmed",
                 "totp.disabled",
                 "backup_codes.regenerated",
+                "passkey.registration_begun",
+                "passkey.registered",
+                "passkey.removed",
                 "signing_key.made",
             ]
         );

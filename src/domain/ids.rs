@@ -128,6 +128,11 @@ id!(
     "session"
 );
 id!(
+    /// A passkey; public, unlike the credential's private key.
+    PasskeyId,
+    "passkey"
+);
+id!(
     /// An entry of the audit log.
     AuditId,
     "event"

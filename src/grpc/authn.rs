@@ -1,5 +1,6 @@
 //! `doorward.v1.AuthnService`.
 
+use super::passkeys::Passkeys;
 use super::people::People;
 use super::verify::Checks;
 use super::{open, reply, visit, watch, wire};
@@ -19,13 +20,15 @@ use tonic::{Request, Response, Status, Streaming};
 pub struct Authn {
     checks: Checks,
     people: People,
+    passkeys: Passkeys,
 }
 
 impl Authn {
     /// The service over these checks.
     pub fn new(checks: Checks) -> Self {
         let people = People::new(Arc::clone(checks.app()));
-        Self { checks, people }
+        let passkeys = Passkeys::new(Arc::clone(checks.app()));
+        Self { checks, people, passkeys }
     }
 }
 
@@ -155,6 +158,63 @@ impl AuthnService for Authn {
     ) -> Result<Response<pb::RegenerateBackupCodesResponse>, Status> {
         let (caller, asked) = open(request)?;
         reply(&caller.correlation, self.people.regenerate_backup_codes(&caller, asked).await)
+    }
+
+    async fn begin_passkey_registration(
+        &self,
+        request: Request<pb::BeginPasskeyRegistrationRequest>,
+    ) -> Result<Response<pb::BeginPasskeyRegistrationResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.passkeys.begin_registration(&caller, asked).await)
+    }
+
+    async fn finish_passkey_registration(
+        &self,
+        request: Request<pb::FinishPasskeyRegistrationRequest>,
+    ) -> Result<Response<pb::FinishPasskeyRegistrationResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.passkeys.finish_registration(&caller, &asked).await)
+    }
+
+    async fn list_passkeys(
+        &self,
+        request: Request<pb::ListPasskeysRequest>,
+    ) -> Result<Response<pb::ListPasskeysResponse>, Status> {
+        let (caller, _) = open(request)?;
+        reply(&caller.correlation, self.passkeys.list(&caller).await)
+    }
+
+    async fn begin_passkey_assertion(
+        &self,
+        request: Request<pb::BeginPasskeyAssertionRequest>,
+    ) -> Result<Response<pb::BeginPasskeyAssertionResponse>, Status> {
+        let (caller, _) = open(request)?;
+        reply(&caller.correlation, self.passkeys.begin_assertion(&caller).await)
+    }
+
+    async fn remove_passkey(
+        &self,
+        request: Request<pb::RemovePasskeyRequest>,
+    ) -> Result<Response<pb::RemovePasskeyResponse>, Status> {
+        let (caller, asked) = open(request)?;
+        reply(&caller.correlation, self.passkeys.remove(&caller, asked).await)
+    }
+
+    async fn begin_passkey_login(
+        &self,
+        request: Request<pb::BeginPasskeyLoginRequest>,
+    ) -> Result<Response<pb::BeginPasskeyLoginResponse>, Status> {
+        let (visitor, _) = visit(request)?;
+        reply(&visitor.correlation, self.passkeys.begin_login())
+    }
+
+    async fn finish_passkey_login(
+        &self,
+        request: Request<pb::FinishPasskeyLoginRequest>,
+    ) -> Result<Response<pb::FinishPasskeyLoginResponse>, Status> {
+        let (visitor, asked) = visit(request)?;
+        let told = reply(&visitor.correlation, self.passkeys.finish_login(&visitor, asked).await)?;
+        Ok(told.into_inner().respond())
     }
 
     async fn change_password(

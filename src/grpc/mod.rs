@@ -4,6 +4,7 @@
 mod authn;
 mod deadline;
 mod keys;
+mod passkeys;
 mod people;
 mod shapes;
 mod tenancy;

@@ -82,8 +82,9 @@ impl People {
             }
             Outcome::Waiting(waiting) => pb::MfaRequired {
                 challenge: waiting.challenge.reveal().to_owned(),
-                methods: vec!["totp".into(), "backup_code".into()],
+                methods: waiting.methods.into_iter().map(str::to_owned).collect(),
                 expire_time: Some(from_time(waiting.expire)),
+                passkey_options_json: waiting.passkey_options.unwrap_or_default(),
             },
         };
         let answer = pb::LoginResponse { mfa_required: Some(answer), ..pb::LoginResponse::default() };
@@ -99,6 +100,7 @@ impl People {
         let factor = match asked.factor {
             Some(Asked::TotpCode(code)) => Factor::Totp(code),
             Some(Asked::BackupCode(code)) => Factor::BackupCode(code),
+            Some(Asked::PasskeyJson(answer)) => Factor::Passkey(answer),
             None => return Err(no_factor().into()),
         };
         let tokens = self.app.complete_login(visitor, &asked.challenge, factor).await?;
@@ -199,6 +201,7 @@ impl People {
         let factor = match asked.factor {
             Some(Asked::TotpCode(code)) => Factor::Totp(code),
             Some(Asked::BackupCode(code)) => Factor::BackupCode(code),
+            Some(Asked::PasskeyJson(answer)) => Factor::Passkey(answer),
             None => return Err(no_factor().into()),
         };
         let written = self.app.totp_disable(caller, factor).await?;
@@ -210,7 +213,12 @@ impl People {
         caller: &Caller,
         asked: pb::RegenerateBackupCodesRequest,
     ) -> Result<pb::RegenerateBackupCodesResponse, Failure> {
-        let written = self.app.backup_codes_regenerate(caller, asked.totp_code).await?;
+        let factor = match (asked.totp_code.is_empty(), asked.passkey_json.is_empty()) {
+            (false, true) => Factor::Totp(asked.totp_code),
+            (true, false) => Factor::Passkey(asked.passkey_json),
+            (true, true) | (false, false) => return Err(no_factor().into()),
+        };
+        let written = self.app.backup_codes_regenerate(caller, factor).await?;
         let revision = written.revision.to_string();
         Ok(pb::RegenerateBackupCodesResponse { backup_codes: codes(&written.value), revision })
     }
@@ -260,16 +268,16 @@ impl People {
     }
 }
 
-/// What all three answers with tokens have.
-struct Told {
-    access_token: String,
-    refresh_token: String,
-    token_type: String,
-    expires_in: i32,
-    user: Option<pb::LoginUser>,
+/// What all answers with tokens have.
+pub(super) struct Told {
+    pub access_token: String,
+    pub refresh_token: String,
+    pub token_type: String,
+    pub expires_in: i32,
+    pub user: Option<pb::LoginUser>,
 }
 
-fn told(tokens: &Tokens) -> Told {
+pub(super) fn told(tokens: &Tokens) -> Told {
     Told {
         access_token: tokens.access.reveal().to_owned(),
         refresh_token: tokens.refresh.reveal().to_owned(),
@@ -297,10 +305,10 @@ fn shown(session: &Session, own: Option<SessionId>) -> pb::Session {
     }
 }
 
-fn codes(codes: &[BackupCode]) -> Vec<String> {
+pub(super) fn codes(codes: &[BackupCode]) -> Vec<String> {
     codes.iter().map(|code| code.reveal().to_string()).collect()
 }
 
-fn no_factor() -> Refusal {
-    Refusal::invalid("factor", "give totp_code or backup_code")
+pub(super) fn no_factor() -> Refusal {
+    Refusal::invalid("factor", "give totp_code, backup_code or passkey_json")
 }

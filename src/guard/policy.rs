@@ -151,6 +151,13 @@ policies! {
     "/doorward.v1.AuthnService/ConfirmTotp": Need::Credential, One, TotpConfirmed => enrols();
     "/doorward.v1.AuthnService/DisableTotp": Need::Credential, One, TotpDisabled;
     "/doorward.v1.AuthnService/RegenerateBackupCodes": Need::Credential, One, BackupCodesRegenerated;
+    "/doorward.v1.AuthnService/BeginPasskeyRegistration": Need::Credential, One, PasskeyRegistrationBegun => enrols();
+    "/doorward.v1.AuthnService/FinishPasskeyRegistration": Need::Credential, One, PasskeyRegistered => enrols();
+    "/doorward.v1.AuthnService/ListPasskeys": Need::Credential, One => uses(&[]), enrols();
+    "/doorward.v1.AuthnService/BeginPasskeyAssertion": Need::Credential, One => uses(&[]);
+    "/doorward.v1.AuthnService/RemovePasskey": Need::Credential, One, PasskeyRemoved;
+    "/doorward.v1.AuthnService/BeginPasskeyLogin": Need::Visitor, Nothing;
+    "/doorward.v1.AuthnService/FinishPasskeyLogin": Need::Visitor, Nothing, SessionOpened;
     "/doorward.v1.AuthnService/ChangePassword": Need::Credential, One, PasswordChanged;
     "/doorward.v1.AuthnService/RequestPasswordReset": Need::Visitor, Nothing, PasswordResetRequested;
     "/doorward.v1.AuthnService/ResetPassword": Need::Visitor, Nothing, PasswordReset;

@@ -36,6 +36,17 @@ hidden! {
     v1::disable_totp_request::Factor: "Factor";
     v1::RegenerateBackupCodesRequest: "RegenerateBackupCodesRequest";
     v1::RegenerateBackupCodesResponse: "RegenerateBackupCodesResponse";
+    v1::BeginPasskeyRegistrationRequest: "BeginPasskeyRegistrationRequest";
+    v1::begin_passkey_registration_request::Factor: "Factor";
+    v1::BeginPasskeyRegistrationResponse: "BeginPasskeyRegistrationResponse";
+    v1::FinishPasskeyRegistrationRequest: "FinishPasskeyRegistrationRequest";
+    v1::FinishPasskeyRegistrationResponse: "FinishPasskeyRegistrationResponse";
+    v1::BeginPasskeyAssertionResponse: "BeginPasskeyAssertionResponse";
+    v1::RemovePasskeyRequest: "RemovePasskeyRequest";
+    v1::remove_passkey_request::Factor: "Factor";
+    v1::BeginPasskeyLoginResponse: "BeginPasskeyLoginResponse";
+    v1::FinishPasskeyLoginRequest: "FinishPasskeyLoginRequest";
+    v1::FinishPasskeyLoginResponse: "FinishPasskeyLoginResponse";
     v1::ChangePasswordRequest: "ChangePasswordRequest";
     v1::ResetPasswordRequest: "ResetPasswordRequest";
     v1::VerifyEmailRequest: "VerifyEmailRequest";

@@ -24,6 +24,8 @@ mod successor;
 pub mod token;
 #[cfg(feature = "server")]
 mod totp;
+#[cfg(feature = "server")]
+pub mod webauthn;
 
 #[cfg(feature = "server")]
 pub use backup_codes::{BackupCode, NotABackupCode};

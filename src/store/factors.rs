@@ -67,13 +67,10 @@ pub async fn totp_confirm(tx: &mut Tx, user: UserId) -> Result<bool> {
     Ok(diesel::update(place).set(totp_factors::confirmed.eq(true)).execute(tx.conn()?).await? == 1)
 }
 
-/// The person has no authenticator any more, nor backup codes.
+/// The person has no authenticator any more.
 pub async fn totp_delete(tx: &mut Tx, user: UserId) -> Result<bool> {
-    let owner = user.as_bytes().to_vec();
-    diesel::delete(backup_codes::table.filter(backup_codes::user_id.eq(owner.clone())))
-        .execute(tx.conn()?)
-        .await?;
-    Ok(diesel::delete(totp_factors::table.find(owner)).execute(tx.conn()?).await? == 1)
+    let place = totp_factors::table.find(user.as_bytes().to_vec());
+    Ok(diesel::delete(place).execute(tx.conn()?).await? == 1)
 }
 
 /// Puts these codes in the place of all others.

@@ -18,6 +18,7 @@ pub mod keys;
 mod lock;
 pub mod members;
 mod migrate;
+pub mod passkeys;
 pub mod people;
 mod query;
 mod replicas;

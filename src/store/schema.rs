@@ -183,6 +183,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    passkeys (id) {
+        id -> Binary,
+        user_id -> Binary,
+        credential_id -> Binary,
+        public_key -> Binary,
+        counter -> BigInt,
+        backup_eligible -> Bool,
+        backed_up -> Bool,
+        display_name -> Text,
+        create_time -> BigInt,
+        last_used -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    used_challenges (digest) {
+        digest -> Binary,
+        expire_time -> BigInt,
+    }
+}
+
+diesel::table! {
     devices (digest) {
         digest -> Binary,
         user_id -> Binary,

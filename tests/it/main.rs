@@ -24,6 +24,8 @@ mod otlp;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod passkeys;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod people_http;

@@ -301,7 +301,7 @@ impl AuthnService for Fake {
             let mfa_required = Some(MfaRequired {
                 challenge: "planted-challenge".into(),
                 methods: vec!["totp".into(), "backup_code".into()],
-                expire_time: None,
+                ..MfaRequired::default()
             });
             return Ok(Response::new(LoginResponse { mfa_required, ..LoginResponse::default() }));
         }
@@ -407,6 +407,49 @@ impl AuthnService for Fake {
             backup_codes: backup_codes(),
             revision: "1".into(),
         }))
+    }
+
+    async fn begin_passkey_registration(
+        &self,
+        _: Request<BeginPasskeyRegistrationRequest>,
+    ) -> Answer<BeginPasskeyRegistrationResponse> {
+        Err(Status::unimplemented("not faked"))
+    }
+
+    async fn finish_passkey_registration(
+        &self,
+        _: Request<FinishPasskeyRegistrationRequest>,
+    ) -> Answer<FinishPasskeyRegistrationResponse> {
+        Err(Status::unimplemented("not faked"))
+    }
+
+    async fn list_passkeys(&self, _: Request<ListPasskeysRequest>) -> Answer<ListPasskeysResponse> {
+        Err(Status::unimplemented("not faked"))
+    }
+
+    async fn begin_passkey_assertion(
+        &self,
+        _: Request<BeginPasskeyAssertionRequest>,
+    ) -> Answer<BeginPasskeyAssertionResponse> {
+        Err(Status::unimplemented("not faked"))
+    }
+
+    async fn remove_passkey(&self, _: Request<RemovePasskeyRequest>) -> Answer<RemovePasskeyResponse> {
+        Err(Status::unimplemented("not faked"))
+    }
+
+    async fn begin_passkey_login(
+        &self,
+        _: Request<BeginPasskeyLoginRequest>,
+    ) -> Answer<BeginPasskeyLoginResponse> {
+        Err(Status::unimplemented("not faked"))
+    }
+
+    async fn finish_passkey_login(
+        &self,
+        _: Request<FinishPasskeyLoginRequest>,
+    ) -> Answer<FinishPasskeyLoginResponse> {
+        Err(Status::unimplemented("not faked"))
     }
 
     async fn change_password(

@@ -123,6 +123,55 @@ impl AuthnService for Real {
         Err(Status::unimplemented(""))
     }
 
+    async fn begin_passkey_registration(
+        &self,
+        _: Request<v1::BeginPasskeyRegistrationRequest>,
+    ) -> Result<Response<v1::BeginPasskeyRegistrationResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn finish_passkey_registration(
+        &self,
+        _: Request<v1::FinishPasskeyRegistrationRequest>,
+    ) -> Result<Response<v1::FinishPasskeyRegistrationResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn list_passkeys(
+        &self,
+        _: Request<v1::ListPasskeysRequest>,
+    ) -> Result<Response<v1::ListPasskeysResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn begin_passkey_assertion(
+        &self,
+        _: Request<v1::BeginPasskeyAssertionRequest>,
+    ) -> Result<Response<v1::BeginPasskeyAssertionResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn remove_passkey(
+        &self,
+        _: Request<v1::RemovePasskeyRequest>,
+    ) -> Result<Response<v1::RemovePasskeyResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn begin_passkey_login(
+        &self,
+        _: Request<v1::BeginPasskeyLoginRequest>,
+    ) -> Result<Response<v1::BeginPasskeyLoginResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn finish_passkey_login(
+        &self,
+        _: Request<v1::FinishPasskeyLoginRequest>,
+    ) -> Result<Response<v1::FinishPasskeyLoginResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn change_password(
         &self,
         _: Request<v1::ChangePasswordRequest>,

@@ -47,7 +47,7 @@ async fn is_shut_out(world: &World, login: &Login) {
     assert_refused(authn.verify_credential(question.clone()).await, code, REASON);
     let factor = Some(disable_totp_request::Factor::TotpCode("123456".into()));
     assert_refused(authn.disable_totp(DisableTotpRequest { factor }).await, code, REASON);
-    let regenerate = RegenerateBackupCodesRequest { totp_code: "123456".into() };
+    let regenerate = RegenerateBackupCodesRequest { totp_code: "123456".into(), ..Default::default() };
     assert_refused(authn.regenerate_backup_codes(regenerate).await, code, REASON);
     let asked = StreamVerifyCredentialsRequest { tag: 1, request: Some(question) };
     assert_refused(authn.stream_verify_credentials(tokio_stream::iter([asked])).await, code, REASON);

@@ -147,7 +147,7 @@ on_both! {
         assert_refused(visitor(&world).login(request).await, Code::Unauthenticated, "INVALID_LOGIN");
         let again = disable(&world, &first.access, disable_totp_request::Factor::TotpCode(code.clone())).await;
         assert_refused(again, Code::Unauthenticated, "INVALID_LOGIN");
-        let request = RegenerateBackupCodesRequest { totp_code: code };
+        let request = RegenerateBackupCodesRequest { totp_code: code, ..Default::default() };
         let again = world.authn_as(&first.access).regenerate_backup_codes(request).await;
         assert_refused(again, Code::Unauthenticated, "INVALID_LOGIN");
         let winner = answers.into_iter().find_map(Result::ok).unwrap();
@@ -170,10 +170,10 @@ on_both! {
         complete(&world, typed(&backup_codes[1].to_lowercase().replace('-', ""))).await.unwrap();
         assert_refused(complete(&world, typed(&backup_codes[1])).await, Code::Unauthenticated, "INVALID_LOGIN");
         // New ones end the old ones, and need the authenticator.
-        let request = RegenerateBackupCodesRequest { totp_code: backup_codes[2].clone() };
+        let request = RegenerateBackupCodesRequest { totp_code: backup_codes[2].clone(), ..Default::default() };
         let refused = world.authn_as(&first.access).regenerate_backup_codes(request).await;
         assert_refused(refused, Code::Unauthenticated, "INVALID_LOGIN");
-        let request = RegenerateBackupCodesRequest { totp_code: authenticator.next().await };
+        let request = RegenerateBackupCodesRequest { totp_code: authenticator.next().await, ..Default::default() };
         let fresh = world.authn_as(&first.access).regenerate_backup_codes(request).await.unwrap().into_inner();
         assert_eq!(fresh.backup_codes.len(), 10);
         assert_refused(complete(&world, typed(&backup_codes[3])).await, Code::Unauthenticated, "INVALID_LOGIN");
