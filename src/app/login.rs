@@ -22,9 +22,6 @@ use zeroize::Zeroizing;
 /// How long a login waits for its second factor.
 const CHALLENGE_FOR: Duration = Duration::from_mins(5);
 
-/// Memberships that are looked at to find the tenant to log in to.
-const MOST_MEMBERSHIPS: i64 = 1000;
-
 /// What somebody brings who logs in.
 #[derive(Debug)]
 pub struct LoginAttempt {
@@ -158,7 +155,7 @@ impl App {
         self.count_try(&subjects, now).await?;
         let verdict = self.fits(password, person.as_ref()).await?;
         let Some(person) = person.filter(|person| verdict.fits && !person.disabled) else {
-            return Err(wrong_login().into());
+            return Err(self.absent(wrong_login()));
         };
         let (tenant, role) = self.tenant_of(person.id, attempt.tenant.as_deref()).await?;
         let device = device_name(attempt.device_name.as_deref().unwrap_or(&visitor.agent));
@@ -206,7 +203,7 @@ impl App {
         let Ok(challenge) = Bearer::parse(Class::Challenge, challenge) else { return Err(over().into()) };
         let digest = challenge.digest();
         let found = rows::challenge_by_digest(&mut self.store.read().await?, digest).await?;
-        let waiting = found.filter(|waiting| waiting.expire > now).ok_or_else(over)?;
+        let waiting = found.filter(|waiting| waiting.expire > now).ok_or_else(|| self.absent(over()))?;
         let subjects = subjects_of(&factor, waiting.user, Some(digest), waiting.device.map(Device));
         self.count_try(&subjects, now).await?;
         let purpose = Purpose::SecondFactor(digest);
@@ -274,24 +271,35 @@ impl App {
         user: UserId,
         named: Option<&str>,
     ) -> Result<(TenantId, Role), Failure> {
-        let all = rows::memberships(&mut self.store.read().await?, user, MOST_MEMBERSHIPS).await?;
-        let found = match named.filter(|named| !named.is_empty()) {
-            None => all.first().copied(),
-            Some(named) => {
-                let id = match named.parse::<TenantId>() {
-                    Ok(id) => Some(id),
-                    Err(_) => self.replica.view.tenant_named(named),
-                };
-                all.into_iter().find(|(tenant, _)| Some(*tenant) == id)
+        // From the database: what this replica knows may be a moment old.
+        let conn = &mut self.store.read().await?;
+        let named = named.filter(|named| !named.is_empty());
+        let found = match named.map(str::parse::<TenantId>) {
+            None => {
+                let first = rows::memberships(conn, user, 1).await?.first().map(|(tenant, _)| *tenant);
+                match first {
+                    Some(first) => tenants::tenant_by_id(conn, first).await?,
+                    None => None,
+                }
             }
+            Some(Ok(id)) => tenants::tenant_by_id(conn, id).await?,
+            Some(Err(_)) => match named.unwrap_or_default().parse() {
+                Ok(slug) => tenants::tenant_by_slug(conn, &slug).await?,
+                Err(_) => None,
+            },
         };
-        let message = "the person is not a member of that tenant, or of none";
-        let (tenant, role) = found.ok_or_else(|| Refusal::new(Reason::TenantMismatch, message))?;
-        let state = self.replica.view.tenant(tenant).and_then(|home| home.state.clone());
-        if state.is_some_and(|state| state.suspended) {
+        let role = match &found {
+            Some(tenant) => rows::membership(conn, tenant.state.id, user).await?,
+            None => None,
+        };
+        let (Some(tenant), Some(role)) = (found, role) else {
+            let message = "the person is not a member of that tenant, or of none";
+            return Err(self.absent(Refusal::new(Reason::TenantMismatch, message)));
+        };
+        if tenant.state.suspended {
             return Err(Refusal::tenant_suspended().into());
         }
-        Ok((tenant, role))
+        Ok((tenant.state.id, role))
     }
 
     async fn wait_for_factor(
@@ -379,10 +387,12 @@ impl App {
         let event = self.event(arrival.tenant, Action::SessionOpened, user, now);
         let (store, actor) = (self.store.clone(), visitor.actor(user));
         let (opened, first) = (session.clone(), refresh.digest());
+        let proven = arrival.by_password.then(|| arrival.person.password_hash.clone());
         let writing = async move {
             store
                 .write(&actor, event, async move |tx| {
                     tx.detail("session", opened.state.id);
+                    still_good(tx, user, opened.state.tenant, proven.as_ref()).await?;
                     if let Some(taken) = taken {
                         taken.take(tx, user).await?;
                     }
@@ -425,6 +435,27 @@ impl App {
         let (access, access_life) = self.people.tokens.issue(&session, ttl, id, now)?;
         Ok(Tokens { access, access_life, refresh, device, session, email, role })
     }
+}
+
+/// Whether what somebody proved still opens a session: the password may have been
+/// changed since it was looked at, and all sessions ended with it. One that is
+/// opened after that would be a survivor.
+async fn still_good(
+    tx: &mut Tx,
+    user: UserId,
+    tenant: TenantId,
+    proven: Option<&Option<String>>,
+) -> Result<(), Error> {
+    let person = rows::person_held(tx, user).await?.filter(|person| !person.disabled);
+    let person = person.ok_or_else(wrong_login)?;
+    if proven.is_some_and(|hash| *hash != person.password_hash) {
+        let message = "the password was changed meanwhile; log in again";
+        return Err(Refusal::new(Reason::EtagMismatch, message).into());
+    }
+    if !rows::is_member(tx, tenant, user).await? {
+        return Err(Refusal::new(Reason::TenantMismatch, "the membership has ended").into());
+    }
+    Ok(())
 }
 
 /// Makes room for one more session of a person.

@@ -53,9 +53,15 @@ impl App {
         self.count_try(&subjects, now).await?;
         // What there is to do for a person is done after the answer, which so
         // takes as long for everybody.
+        let place = Arc::clone(&self.people.mailing).try_acquire_owned();
         if let Some(person) = person.filter(|person| !person.disabled) {
+            let Ok(place) = place else {
+                tracing::warn!("too many letters are being written; one was not");
+                return Ok(());
+            };
             let (app, actor) = (Arc::clone(self), visitor.actor(person.id));
             tokio::spawn(async move {
+                let _place = place;
                 if let Err(failure) = app.mail_reset(actor, person.id, email, now).await {
                     tracing::error!(%failure, "a link to set a password was not mailed");
                 }
@@ -88,7 +94,8 @@ impl App {
         let Ok(token) = Bearer::parse(Class::Reset, token) else { return Err(bad_link().into()) };
         let digest = token.digest();
         let conn = &mut self.store.read().await?;
-        let owner = rows::mailed_owner(conn, digest, Purpose::Reset).await?.ok_or_else(bad_link)?;
+        let owner =
+            rows::mailed_owner(conn, digest, Purpose::Reset).await?.ok_or_else(|| self.absent(bad_link()))?;
         let person = rows::person_by_id(conn, owner).await?.ok_or_else(bad_link)?;
         let tenant = first_tenant(&rows::memberships(conn, owner, 1).await?);
         // Before the token is taken: a password that is too weak does not use it up.
@@ -140,7 +147,9 @@ impl App {
         let Ok(token) = Bearer::parse(Class::Verification, token) else { return Err(bad_link().into()) };
         let digest = token.digest();
         let conn = &mut self.store.read().await?;
-        let owner = rows::mailed_owner(conn, digest, Purpose::Verification).await?.ok_or_else(bad_link)?;
+        let owner = rows::mailed_owner(conn, digest, Purpose::Verification)
+            .await?
+            .ok_or_else(|| self.absent(bad_link()))?;
         let tenant = first_tenant(&rows::memberships(conn, owner, 1).await?);
         let event = self.event(tenant, Action::EmailVerified, owner, now);
         let (store, actor) = (self.store.clone(), visitor.actor(owner));

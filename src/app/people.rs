@@ -16,6 +16,10 @@ use crate::store::people::Person;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Letters that are written at the same time, each with a transaction.
+pub const MAILING: usize = 32;
 
 /// What use cases of people need besides the rest of the app.
 pub struct People {
@@ -27,6 +31,8 @@ pub struct People {
     pub tokens: Arc<Tokens>,
     /// Writes letters; none where no base for their links is configured.
     pub letters: Option<Letters>,
+    /// Places for letters that are written after their answer was given.
+    pub mailing: Arc<Semaphore>,
     /// Takes letters.
     pub outbox: Arc<dyn Outbox>,
     /// What authenticators show as the issuer.
@@ -83,6 +89,16 @@ impl App {
     pub(super) fn account(&self, email: &Email, person: Option<&Person>) -> Account {
         let digest = self.pepper.seal(sha256(email.as_str().as_bytes()));
         Account::of(person.map(|person| person.id), digest.unwrap_or_else(|| sha256(b"")))
+    }
+
+    /// A refusal for what the database does not have. While this replica has no
+    /// lease its database may be one that others have left behind: then nobody
+    /// knows.
+    pub(super) fn absent(&self, refusal: Refusal) -> Failure {
+        if self.verifier.is_ready(self.clock.moment()) {
+            return refusal.into();
+        }
+        Fault::new("what is not in the database may be in another: there is no lease").into()
     }
 
     /// Counts a try before it is looked at.

@@ -5,16 +5,12 @@ use super::people::Visitor;
 use super::{App, Caller, tokens};
 use crate::domain::audit::{Action, Actor};
 use crate::domain::paging::Page;
-use crate::domain::principal::Standing;
 use crate::domain::sessions::{REISSUE_FOR, Session};
-use crate::domain::{Failure, Fault, Refusal, SessionId, Timestamp, UserId};
+use crate::domain::{Failure, Fault, Reason, Refusal, SessionId, Timestamp, UserId};
 use crate::secret::{Bearer, Class, successor_open, successor_seal};
 use crate::store::people as people_rows;
-use crate::store::sessions::{self as rows, RefreshToken, Successor};
+use crate::store::sessions::{self as rows, Successor};
 use crate::store::{Error, Tx, Written};
-
-/// Sessions that one call ends at most.
-const MOST: usize = 10_000;
 
 /// What a refresh token was found to be.
 enum Spent {
@@ -38,18 +34,17 @@ impl App {
         let now = self.clock.now();
         let token = Bearer::parse(Class::Refresh, token)
             .map_err(|_malformed: crate::secret::NotABearer| tokens::invalid())?;
-        let (_, session) = self.of_refresh(&token).await?;
+        let session = self.of_refresh(&token).await?;
         alive(&session, now)?;
         let user = session.state.user;
         // What they are now: nothing that was taken from them lives on in a token.
-        let member =
-            self.replica.view.member(session.state.tenant, user).ok_or_else(Refusal::session_revoked)?;
-        match member.standing {
-            Standing::Good => {}
-            Standing::TenantSuspended => return Err(Refusal::tenant_suspended().into()),
-            Standing::Gone => return Err(Refusal::session_revoked().into()),
-        }
-        let role = member.title.role().ok_or_else(Refusal::session_revoked)?;
+        let named = session.state.tenant.to_string();
+        let (_, role) = match self.tenant_of(user, Some(&named)).await {
+            Err(Failure::Refused(told)) if told.reason == Reason::TenantMismatch => {
+                return Err(Refusal::session_revoked().into());
+            }
+            other => other?,
+        };
         let person = people_rows::person_by_id(&mut self.store.read().await?, user).await?;
         let person = person.filter(|person| !person.disabled).ok_or_else(Refusal::session_revoked)?;
         let next = Bearer::mint(Class::Refresh, &*self.entropy);
@@ -76,7 +71,7 @@ impl App {
         if let Some(refresh) = refresh {
             let token = Bearer::parse(Class::Refresh, refresh)
                 .map_err(|_malformed: crate::secret::NotABearer| tokens::invalid())?;
-            let (_, session) = self.of_refresh(&token).await?;
+            let session = self.of_refresh(&token).await?;
             let actor = visitor.actor(session.state.user);
             return self.end(&actor, &session, Action::SessionRevoked, visitor.deadline).await;
         }
@@ -105,7 +100,7 @@ impl App {
         let found = rows::session_by_id(&mut self.store.read().await?, id).await?;
         let session =
             found.filter(|session| session.state.user == user && session.state.tenant == caller.tenant());
-        let session = session.ok_or_else(|| Refusal::not_found("session"))?;
+        let session = session.ok_or_else(|| self.absent(Refusal::not_found("session")))?;
         let actor = caller.actor_without_credential();
         self.end(&actor, &session, Action::SessionRevoked, caller.deadline).await
     }
@@ -132,11 +127,14 @@ impl App {
         Ok(self.settled_by(written, true, caller.deadline).await?.0)
     }
 
-    async fn of_refresh(&self, token: &Bearer) -> Result<(RefreshToken, Session), Failure> {
+    async fn of_refresh(&self, token: &Bearer) -> Result<Session, Failure> {
         let conn = &mut self.store.read().await?;
-        let found = rows::refresh_by_digest(conn, token.digest()).await?.ok_or_else(tokens::invalid)?;
-        let session = rows::session_by_id(conn, found.session).await?.ok_or_else(tokens::invalid)?;
-        Ok((found, session))
+        let found = rows::refresh_by_digest(conn, token.digest()).await?;
+        let session = match found {
+            Some(found) => rows::session_by_id(conn, found.session).await?,
+            None => None,
+        };
+        session.ok_or_else(|| self.absent(tokens::invalid()))
     }
 
     /// Spends a refresh token for `next`, if nobody has before.
@@ -203,7 +201,7 @@ pub(super) async fn end_all(
     kept: Option<SessionId>,
 ) -> Result<usize, Error> {
     let mut ended = 0;
-    for session in live.iter().filter(|session| Some(session.state.id) != kept).take(MOST) {
+    for session in live.iter().filter(|session| Some(session.state.id) != kept) {
         ended += usize::from(rows::session_revoke(tx, &session.state).await?);
     }
     Ok(ended)

@@ -65,7 +65,7 @@ impl App {
         let id = self.tenant_id(caller, named, Permission::TENANT_READ)?;
         let mut conn = self.store.read().await.map_err(Failure::from)?;
         let found = rows::tenant_by_id(&mut conn, id).await.map_err(Failure::from)?;
-        Ok(found.ok_or_else(no_tenant)?)
+        found.ok_or_else(|| self.absent(no_tenant()))
     }
 
     /// A page of the tenants that the caller may see, and whether there is more.

@@ -14,10 +14,14 @@ use crate::store::{Error, signing_keys as rows};
 use crate::view::{SigningKeys, View, token_expired};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Tokens that are remembered; about 200 bytes each.
 const REMEMBERED: usize = 100_000;
+
+/// How often at most they are looked through for those that have ended.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// How access tokens are made.
 #[derive(Debug, Clone)]
@@ -68,6 +72,8 @@ pub struct Tokens {
     signer: ArcSwapOption<SigningKey>,
     known: ArcSwap<Known>,
     remembered: papaya::HashMap<[u8; 32], Remembered>,
+    /// When they were last looked through (µs since 1970).
+    swept: AtomicI64,
 }
 
 /// The keys to verify with, as of a version of the view's.
@@ -107,6 +113,7 @@ impl Tokens {
             signer: ArcSwapOption::empty(),
             known: ArcSwap::default(),
             remembered: papaya::HashMap::new(),
+            swept: AtomicI64::new(0),
         }
     }
 
@@ -130,6 +137,13 @@ impl Tokens {
         let says = self.verify(&keys, token, now)?;
         self.remember(place, Remembered { version: keys.version, says }, now);
         Ok(says)
+    }
+
+    /// Whether a token may be one of a key that was made elsewhere a moment ago.
+    pub fn is_of_unknown_key(&self, view: &View, token: &str, now: Timestamp) -> bool {
+        let expect = Expect { issuer: &self.options.issuer, audience: &self.options.audience };
+        let verified = self.known(&view.signing_keys()).keys.verify(token, &expect, now);
+        matches!(verified, Err(TokenFault::UnknownKey))
     }
 
     /// The keys that others verify tokens with (RFC 7517).
@@ -182,7 +196,7 @@ impl Tokens {
                 },
             }),
             Err(TokenFault::Expired { at }) => Err(token_expired(at)),
-            Err(TokenFault::Malformed | TokenFault::Invalid) => Err(invalid()),
+            Err(TokenFault::Malformed | TokenFault::Invalid | TokenFault::UnknownKey) => Err(invalid()),
         }
     }
 
@@ -193,7 +207,10 @@ impl Tokens {
             return known;
         }
         let mut fresh = Keyset::default();
-        for state in &keys.keys {
+        let mut states: Vec<_> = keys.keys.iter().collect();
+        // Those that retire last, should there be more than fit.
+        states.sort_by_key(|state| std::cmp::Reverse(state.retire));
+        for state in states.into_iter().take(Keyset::MAX) {
             if let Err(fault) = fresh.put(state.clone(), self.shared.as_ref()) {
                 tracing::error!(kid = %state.kid, %fault, "a signing key cannot be used");
             }
@@ -203,11 +220,19 @@ impl Tokens {
         fresh
     }
 
+    /// Whether all that is remembered may be looked through: once in a while,
+    /// however many tokens come.
+    fn may_sweep(&self, now: Timestamp) -> bool {
+        let last = self.swept.load(Ordering::Relaxed);
+        let due = now.since(Timestamp::from_micros(last)) >= SWEEP || last > now.micros();
+        due && self.swept.compare_exchange(last, now.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     /// Where there is no room, what has ended makes some; where that does not
     /// help the token is verified again next time.
     fn remember(&self, place: [u8; 32], what: Remembered, now: Timestamp) {
         let remembered = self.remembered.pin();
-        if remembered.len() >= REMEMBERED {
+        if remembered.len() >= REMEMBERED && self.may_sweep(now) {
             remembered
                 .retain(|_, known| known.version == what.version && known.says.login.token_expire > now);
         }

@@ -76,8 +76,11 @@ impl Verifier {
         let Ok(form) = self.forms.recognise(presented) else {
             // A session that was opened elsewhere.
             let view = &self.replica.view;
-            let said = Tokens::is_one(presented).then(|| self.tokens.read(view, presented, now));
-            return matches!(said, Some(Ok(says)) if view.key(Digest::of_session(says.session)).is_none());
+            return Tokens::is_one(presented)
+                && match self.tokens.read(view, presented, now) {
+                    Ok(says) => view.key(Digest::of_session(says.session)).is_none(),
+                    Err(_) => self.tokens.is_of_unknown_key(view, presented, now),
+                };
         };
         self.find(presented, form.profile.check == 0).is_none()
     }

@@ -2,7 +2,7 @@
 //! and the way that letters go.
 
 use crate::app::hashing::HashingPool;
-use crate::app::people::People;
+use crate::app::people::{MAILING, People};
 use crate::app::tokens::Tokens;
 use crate::config::Settings;
 use crate::domain::letters::Letters;
@@ -12,6 +12,7 @@ use crate::secret::{RootKey, Sealer};
 use crate::store::{Store, instance::instance_value};
 use crate::telemetry::Metrics;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Puts it together; letters are carried for as long as the second part lives.
 pub async fn start(
@@ -30,6 +31,7 @@ pub async fn start(
         sealer: sealer(settings, store, &**entropy).await?,
         tokens: Arc::new(Tokens::new(settings.tokens.options(), settings.tokens.shared())),
         letters: settings.people.link_base.clone().map(Letters::new),
+        mailing: Arc::new(Semaphore::new(MAILING)),
         outbox,
         name: settings.people.name.clone(),
         passkeys: settings.people.relying_party()?,

@@ -155,7 +155,10 @@ impl Checks {
         let outcome = match verifier.check(&asked.credential, &demand, self.app.clock.moment()) {
             Ok(verified) => Ok(verified),
             Err(Failure::Refused(refusal)) => {
-                let unknown = matches!(refusal.reason, Reason::InvalidApiKey | Reason::SessionRevoked);
+                let unknown = matches!(
+                    refusal.reason,
+                    Reason::InvalidApiKey | Reason::SessionRevoked | Reason::InvalidToken
+                );
                 let first = look == Look::First;
                 if unknown && first && verifier.may_be_new(&asked.credential, self.app.clock.now()) {
                     return Ok(false);

@@ -95,7 +95,8 @@ impl Guard {
     pub fn may_be_new(&self, failure: &Failure, headers: &HeaderMap) -> bool {
         let Failure::Refused(refusal) = failure else { return false };
         let found = credential::find(headers, |text| self.verifier.kind(text));
-        let unknown = matches!(refusal.reason, Reason::InvalidApiKey | Reason::SessionRevoked);
+        let unknown =
+            matches!(refusal.reason, Reason::InvalidApiKey | Reason::SessionRevoked | Reason::InvalidToken);
         unknown && found.is_ok_and(|text| self.verifier.may_be_new(text, self.clock.now()))
     }
 

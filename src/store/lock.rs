@@ -15,6 +15,8 @@ pub enum Lock {
     Tenant,
     /// A session that is about to change.
     Session,
+    /// A person whose password must stay what it is meanwhile.
+    PersonShared,
     /// A session that must not end meanwhile; others may hold it too.
     SessionShared,
 }
@@ -25,6 +27,7 @@ impl Lock {
             Self::Key => "SELECT 1 AS one FROM api_keys WHERE id = $1 FOR UPDATE",
             Self::Tenant => "SELECT 1 AS one FROM tenants WHERE id = $1 FOR NO KEY UPDATE",
             Self::Session => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR NO KEY UPDATE",
+            Self::PersonShared => "SELECT 1 AS one FROM users WHERE id = $1 FOR SHARE",
             Self::SessionShared => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR SHARE",
         }
     }

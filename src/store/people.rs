@@ -1,6 +1,7 @@
 //! What logging in looks at and leaves behind: passwords, known devices,
 //! links that were mailed, and logins that wait for their second factor.
 
+use super::lock::Lock;
 use super::query::RunQueryDsl;
 use super::rows::{digest, id, text, time};
 use super::schema::{challenges, devices, mailed_tokens, members, users};
@@ -65,6 +66,13 @@ pub async fn person_by_id(conn: &mut Conn, user: UserId) -> Result<Option<Person
     row.map(person).transpose()
 }
 
+/// A person, held as they are until the transaction ends: whoever changes the
+/// password waits, or has changed it.
+pub async fn person_held(tx: &mut Tx, user: UserId) -> Result<Option<Person>> {
+    tx.lock(Lock::PersonShared, user.as_bytes()).await?;
+    person_by_id(tx.conn()?, user).await
+}
+
 /// Sets a person's password, if it is still the one that was read.
 pub async fn password_replace(tx: &mut Tx, user: UserId, before: Option<&str>, hash: &str) -> Result<bool> {
     let place = users::table
@@ -89,6 +97,18 @@ pub async fn memberships(conn: &mut Conn, user: UserId, most: i64) -> Result<Vec
         .load(conn)
         .await?;
     rows.iter().map(|(tenant, role)| Ok((TenantId::from_bytes(id(tenant)?), text(role)?))).collect()
+}
+
+/// As what a person belongs to a tenant, if they do.
+pub async fn membership(conn: &mut Conn, tenant: TenantId, user: UserId) -> Result<Option<Role>> {
+    let place = members::table.find((tenant.as_bytes().to_vec(), user.as_bytes().to_vec()));
+    let role: Option<String> = place.select(members::role).first(conn).await.optional()?;
+    role.as_deref().map(text).transpose()
+}
+
+/// The same, inside the transaction that relies on it.
+pub async fn is_member(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<bool> {
+    Ok(membership(tx.conn()?, tenant, user).await?.is_some())
 }
 
 /// Whether a device is one that the person has logged in from.

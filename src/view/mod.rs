@@ -152,12 +152,12 @@ impl View {
         self.cuts.len()
     }
 
-    /// Keys that are held.
+    /// Keys and sessions that are held.
     pub fn len(&self) -> u64 {
         self.keys.load(Ordering::Relaxed)
     }
 
-    /// Whether no key is held.
+    /// Whether none is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

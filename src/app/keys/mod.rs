@@ -126,7 +126,8 @@ impl App {
         caller.must(Permission::KEYS_READ)?;
         let mut conn = self.store.read().await.map_err(Failure::from)?;
         let found = rows::key_by_id(&mut conn, caller.tenant(), key).await.map_err(Failure::from)?;
-        let key = found.filter(|key| visible(caller, key)).ok_or_else(|| Refusal::not_found("key"))?;
+        let key = found.filter(|key| visible(caller, key));
+        let key = key.ok_or_else(|| self.absent(Refusal::not_found("key")))?;
         let uses = rows::key_last_uses(&mut conn, &[key.state.id]).await.map_err(Failure::from)?;
         Ok(Shown { last_used: uses.first().map(|(_, used)| *used), key })
     }

@@ -24,6 +24,9 @@ pub enum TokenFault {
     /// It does not look like one of ours; no key was looked for.
     #[error("not an access token")]
     Malformed,
+    /// It looks like one of ours, by a key that is not known.
+    #[error("the access token's key is not known")]
+    UnknownKey,
     /// It is not one that a key in force signed for this use. No more is told.
     #[error("the access token is not valid")]
     Invalid,
@@ -93,6 +96,9 @@ impl Keyset {
         let header = Header::read(header.as_slice()).ok_or(TokenFault::Malformed)?;
         let signature = parts.signature().ok_or(TokenFault::Malformed)?;
 
+        if !self.keys.contains_key(header.kid) {
+            return Err(TokenFault::UnknownKey);
+        }
         let key = self.in_force(&header, now).ok_or(TokenFault::Invalid)?;
         if !key.holds(parts.message.as_bytes(), signature.as_slice()) {
             return Err(TokenFault::Invalid);
