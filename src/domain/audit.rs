@@ -1,5 +1,6 @@
 //! What the audit log says of a mutation.
 
+pub use super::actions::Action;
 use super::{AuditId, CredentialId, Entropy, TenantId, Timestamp};
 use std::net::IpAddr;
 
@@ -20,126 +21,6 @@ impl Actor {
     /// Doorward itself, or whoever holds its command line.
     pub fn system(correlation: impl Into<String>) -> Self {
         Self { id: "system".into(), credential: None, address: None, correlation: correlation.into() }
-    }
-}
-
-/// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it; `name` has the public ones")]
-pub enum Action {
-    KeyCreated,
-    KeyImported,
-    KeyUpdated,
-    KeyRotated,
-    KeyRevoked,
-    TenantCreated,
-    TenantUpdated,
-    TenantSuspended,
-    TenantResumed,
-    TenantDeleted,
-    AllowlistSet,
-    MemberRoleChanged,
-    MemberRemoved,
-    SessionOpened,
-    SessionRefreshed,
-    SessionRevoked,
-    SessionsRevoked,
-    SessionsExpired,
-    RefreshTokenReused,
-    PasswordChanged,
-    PasswordRehashed,
-    PasswordResetRequested,
-    PasswordReset,
-    EmailVerificationRequested,
-    EmailVerified,
-    TotpEnrolled,
-    TotpConfirmed,
-    TotpDisabled,
-    BackupCodesRegenerated,
-    PasskeyRegistrationBegun,
-    PasskeyRegistered,
-    PasskeyRemoved,
-    SigningKeyMade,
-    SigningKeyWithdrawn,
-}
-
-impl Action {
-    /// Every action; those that nothing does yet have their place already.
-    pub const ALL: [Self; 34] = [
-        Self::KeyCreated,
-        Self::KeyImported,
-        Self::KeyUpdated,
-        Self::KeyRotated,
-        Self::KeyRevoked,
-        Self::TenantCreated,
-        Self::TenantUpdated,
-        Self::TenantSuspended,
-        Self::TenantResumed,
-        Self::TenantDeleted,
-        Self::AllowlistSet,
-        Self::MemberRoleChanged,
-        Self::MemberRemoved,
-        Self::SessionOpened,
-        Self::SessionRefreshed,
-        Self::SessionRevoked,
-        Self::SessionsRevoked,
-        Self::SessionsExpired,
-        Self::RefreshTokenReused,
-        Self::PasswordChanged,
-        Self::PasswordRehashed,
-        Self::PasswordResetRequested,
-        Self::PasswordReset,
-        Self::EmailVerificationRequested,
-        Self::EmailVerified,
-        Self::TotpEnrolled,
-        Self::TotpConfirmed,
-        Self::TotpDisabled,
-        Self::BackupCodesRegenerated,
-        Self::PasskeyRegistrationBegun,
-        Self::PasskeyRegistered,
-        Self::PasskeyRemoved,
-        Self::SigningKeyMade,
-        Self::SigningKeyWithdrawn,
-    ];
-
-    /// The public name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::KeyCreated => "key.created",
-            Self::KeyImported => "key.imported",
-            Self::KeyUpdated => "key.updated",
-            Self::KeyRotated => "key.rotated",
-            Self::KeyRevoked => "key.revoked",
-            Self::TenantCreated => "tenant.created",
-            Self::TenantUpdated => "tenant.updated",
-            Self::TenantSuspended => "tenant.suspended",
-            Self::TenantResumed => "tenant.resumed",
-            Self::TenantDeleted => "tenant.deleted",
-            Self::AllowlistSet => "tenant.allowlist_set",
-            Self::MemberRoleChanged => "member.role_changed",
-            Self::MemberRemoved => "member.removed",
-            Self::SessionOpened => "session.opened",
-            Self::SessionRefreshed => "session.refreshed",
-            Self::SessionRevoked => "session.revoked",
-            Self::SessionsRevoked => "session.revoked_all",
-            Self::SessionsExpired => "session.expired",
-            Self::RefreshTokenReused => "session.refresh_token_reused",
-            Self::PasswordChanged => "password.changed",
-            Self::PasswordRehashed => "password.rehashed",
-            Self::PasswordResetRequested => "password.reset_requested",
-            Self::PasswordReset => "password.reset",
-            Self::EmailVerificationRequested => "email.verification_requested",
-            Self::EmailVerified => "email.verified",
-            Self::TotpEnrolled => "totp.enrolled",
-            Self::TotpConfirmed => "totp.confirmed",
-            Self::TotpDisabled => "totp.disabled",
-            Self::BackupCodesRegenerated => "backup_codes.regenerated",
-            Self::PasskeyRegistrationBegun => "passkey.registration_begun",
-            Self::PasskeyRegistered => "passkey.registered",
-            Self::PasskeyRemoved => "passkey.removed",
-            Self::SigningKeyMade => "signing_key.made",
-            Self::SigningKeyWithdrawn => "signing_key.withdrawn",
-        }
     }
 }
 

@@ -50,7 +50,29 @@ impl Action {
             | Self::PasskeyRegistrationBegun
             | Self::PasskeyRegistered
             | Self::PasskeyRemoved
-            | Self::SigningKeyMade => Effect::Adds,
+            | Self::SigningKeyMade
+            | Self::TenantRestored
+            // Nothing of it was accepted any more since its deletion.
+            | Self::TenantPurged
+            | Self::MemberAdded
+            | Self::RoleCreated
+            // An invitation lets nobody in until it is accepted, which asks the database.
+            | Self::InvitationCreated
+            | Self::InvitationResent
+            | Self::InvitationRevoked
+            | Self::InvitationAccepted
+            | Self::ProviderKeySet
+            | Self::ProviderKeyFetched
+            | Self::VaultRotated
+            | Self::BreakGlassOpened
+            | Self::BreakGlassUsed
+            | Self::UsageSpike
+            | Self::CredentialsRefused
+            | Self::LoginsRefused
+            | Self::AuditExported
+            | Self::AuditErased
+            | Self::AuditPruned
+            | Self::LegalHoldSet => Effect::Adds,
             // A rotation ends the old secret, at once or when its overlap does.
             Self::KeyRotated
             | Self::KeyRevoked
@@ -62,10 +84,18 @@ impl Action {
             | Self::RefreshTokenReused
             | Self::PasswordChanged
             | Self::PasswordReset
-            | Self::SigningKeyWithdrawn => Effect::Takes,
-            Self::KeyUpdated | Self::TenantUpdated | Self::AllowlistSet | Self::MemberRoleChanged => {
-                Effect::Sets
-            }
+            | Self::SigningKeyWithdrawn
+            | Self::OwnershipTransferred
+            // No member has the role any more; a key could be on its way back to one who had.
+            | Self::RoleDeleted
+            // What the tenant was entitled to with its own key ends.
+            | Self::ProviderKeyDeleted
+            | Self::BreakGlassClosed => Effect::Takes,
+            Self::KeyUpdated
+            | Self::TenantUpdated
+            | Self::AllowlistSet
+            | Self::MemberRoleChanged
+            | Self::RoleUpdated => Effect::Sets,
         }
     }
 }
@@ -109,7 +139,7 @@ mod tests {
     #[test]
     fn the_table_of_all_mutations() {
         let effects = |wanted: Effect| -> Vec<&str> {
-            Action::ALL.into_iter().filter(|action| action.effect() == wanted).map(Action::name).collect()
+            Action::ALL.iter().copied().filter(|action| action.effect() == wanted).map(Action::name).collect()
         };
         assert_eq!(
             effects(Effect::Adds),
@@ -133,6 +163,26 @@ mod tests {
                 "passkey.registered",
                 "passkey.removed",
                 "signing_key.made",
+                "tenant.restored",
+                "tenant.purged",
+                "member.added",
+                "role.created",
+                "invitation.created",
+                "invitation.resent",
+                "invitation.revoked",
+                "invitation.accepted",
+                "provider_key.set",
+                "provider_key.fetched",
+                "vault.rotated",
+                "break_glass.opened",
+                "break_glass.used",
+                "key.usage_spike",
+                "security.credentials_refused",
+                "security.logins_refused",
+                "audit.exported",
+                "audit.erased",
+                "audit.pruned",
+                "audit.legal_hold_set",
             ]
         );
         let takes = [
@@ -147,9 +197,14 @@ mod tests {
             "password.changed",
             "password.reset",
             "signing_key.withdrawn",
+            "tenant.ownership_transferred",
+            "role.deleted",
+            "provider_key.deleted",
+            "break_glass.closed",
         ];
         assert_eq!(effects(Effect::Takes), takes);
-        let sets = ["key.updated", "tenant.updated", "tenant.allowlist_set", "member.role_changed"];
+        let sets =
+            ["key.updated", "tenant.updated", "tenant.allowlist_set", "member.role_changed", "role.updated"];
         assert_eq!(effects(Effect::Sets), sets);
     }
 

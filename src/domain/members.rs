@@ -30,7 +30,17 @@ const EVERYTHING_IN_A_TENANT: Permissions = Permissions::of(&[
     Permission::MEMBERS_READ,
     Permission::ADMIN_USERS,
     Permission::ADMIN_SETTINGS,
+    Permission::AUDIT_READ,
+    Permission::AUDIT_MANAGE,
+    Permission::ROLES_MANAGE,
+    Permission::PROVIDER_KEYS_MANAGE,
+    Permission::PROVIDER_KEYS_FETCH,
+    Permission::TENANT_DELETE,
+    Permission::USAGE_READ,
 ]);
+
+/// What the owner alone may do.
+const OWNERS: Permissions = Permissions::of(&[Permission::TENANT_DELETE]);
 
 /// What an operator of the platform may do besides what the role allows.
 pub const OPERATOR: Permissions =
@@ -63,7 +73,8 @@ impl Role {
     /// What it may do.
     pub const fn permissions(self) -> Permissions {
         match self {
-            Self::Owner | Self::Admin => EVERYTHING_IN_A_TENANT,
+            Self::Owner => EVERYTHING_IN_A_TENANT,
+            Self::Admin => EVERYTHING_IN_A_TENANT.without(OWNERS),
             Self::Member => Permissions::of(&[
                 Permission::KEYS_READ,
                 Permission::KEYS_WRITE,

@@ -3,6 +3,7 @@
 //! Nothing here does I/O or reads a clock: time, randomness and addresses are
 //! arguments.
 
+pub mod actions;
 pub mod address;
 pub mod audit;
 pub mod changes;

@@ -54,6 +54,20 @@ catalogue! {
     PLATFORM_TENANTS = 10, "platform.tenants", "Make, see, suspend and resume every tenant of this Doorward.";
     /// Ask about credentials of every tenant.
     PLATFORM_VERIFY = 11, "platform.verify", "Check credentials of every tenant.";
+    /// See the audit log.
+    AUDIT_READ = 12, "audit.read", "See and export the tenant's audit log.";
+    /// Decide about the audit log.
+    AUDIT_MANAGE = 13, "audit.manage", "Erase a person's data from the tenant's audit log and hold it against retention.";
+    /// Manage custom roles.
+    ROLES_MANAGE = 14, "roles.manage", "Make, change and delete the tenant's own roles.";
+    /// Manage provider keys.
+    PROVIDER_KEYS_MANAGE = 15, "provider_keys.manage", "Set, list and delete the tenant's keys of other providers; never read them.";
+    /// Read provider keys.
+    PROVIDER_KEYS_FETCH = 16, "provider_keys.fetch", "Read the tenant's keys of other providers; of use to service credentials alone.";
+    /// Delete the tenant.
+    TENANT_DELETE = 17, "tenant.delete", "Delete the tenant.";
+    /// See how keys are used.
+    USAGE_READ = 18, "usage.read", "See how the tenant's keys are used.";
 }
 
 impl Permission {
@@ -127,6 +141,12 @@ impl Permissions {
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What is in this set and not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether nothing is in this set that is not in `other`.

@@ -140,7 +140,7 @@ fn a_key_set_holds_so_many_and_forgets() {
     let mut set = all();
     set.remove(key.kid());
     assert_eq!(set.states().count(), 3);
-    assert_eq!(set.verify(&token(key), &EXPECT, NOW), Err(TokenFault::Invalid));
+    assert_eq!(set.verify(&token(key), &EXPECT, NOW), Err(TokenFault::UnknownKey));
     while set.states().count() < Keyset::MAX {
         set.put(state(&fresh(Algorithm::EdDsa)), None).unwrap();
     }

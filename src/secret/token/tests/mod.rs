@@ -105,6 +105,11 @@ fn invalid(token: &str) {
     assert_eq!(verify(token), Err(TokenFault::Invalid), "{token:.300}");
 }
 
+#[track_caller]
+fn unknown(token: &str) {
+    assert_eq!(verify(token), Err(TokenFault::UnknownKey), "{token:.300}");
+}
+
 /// The header of the key with the text replaced.
 #[track_caller]
 fn header_with(key: &SigningKey, from: &str, to: &str) -> String {
