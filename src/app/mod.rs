@@ -3,13 +3,16 @@
 pub mod bootstrap;
 mod caller;
 pub mod hashing;
+pub mod invitations;
 pub mod keys;
 pub mod login;
+pub mod members;
 pub mod mfa;
 pub mod passkey_login;
 pub mod passkeys;
 mod passwords;
 pub mod people;
+pub mod roles;
 mod sessions;
 pub mod tenants;
 mod tidy;

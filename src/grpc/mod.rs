@@ -4,8 +4,10 @@
 mod authn;
 mod deadline;
 mod keys;
+mod members;
 mod passkeys;
 mod people;
+mod roles;
 mod shapes;
 mod tenancy;
 mod unary;
