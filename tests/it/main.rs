@@ -18,6 +18,8 @@ mod harness;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod ops;
 #[cfg(test)]
 mod otlp;
