@@ -40,6 +40,7 @@ pub fn tenant(number: u64) -> Result<TenantState> {
         networks: Networks::default(),
         per_minute: Limit::MAX,
         mfa_required: false,
+        entitlements: <_>::default(),
     })
 }
 

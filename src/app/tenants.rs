@@ -205,6 +205,7 @@ pub(super) fn new_tenant(id: TenantId, wanted: &NewTenant, now: Timestamp) -> Te
         networks: Networks::default(),
         per_minute: 0,
         mfa_required: false,
+        entitlements: <_>::default(),
     };
     let display_name = wanted.display_name.clone().unwrap_or_else(|| DisplayName::from(&wanted.slug));
     Tenant { state, display_name, access_ttl: 0, create_time: now, update_time: now, version: 1 }

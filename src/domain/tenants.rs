@@ -1,6 +1,7 @@
 //! Tenants.
 
 use super::address::Networks;
+use super::entitlements::Entitlements;
 use super::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -101,6 +102,9 @@ pub struct TenantState {
     /// Whether its people must give a second factor.
     #[serde(default)]
     pub mfa_required: bool,
+    /// What it is entitled to.
+    #[serde(default, skip_serializing_if = "Entitlements::is_empty")]
+    pub entitlements: Entitlements,
 }
 
 /// A tenant as admins see it.

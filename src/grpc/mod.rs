@@ -6,6 +6,7 @@ mod deadline;
 mod keys;
 mod passkeys;
 mod people;
+mod provider_keys;
 mod shapes;
 mod tenancy;
 mod unary;

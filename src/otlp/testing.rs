@@ -111,6 +111,7 @@ fn caller(correlation: Correlation) -> Caller {
         networks: Networks::default(),
         per_minute: 0,
         mfa_required: false,
+        entitlements: <_>::default(),
     };
     let principal = Principal {
         home: Arc::new(Home::new(tenant(), Some(state))),

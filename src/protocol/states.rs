@@ -4,6 +4,7 @@ use super::Unreadable;
 use super::times::{from_time, to_time};
 use crate::domain::address::{BadNetworks, Networks};
 use crate::domain::changes::Change;
+use crate::domain::entitlements::Entitlements;
 use crate::domain::keys::{Environment, KeyKind, KeyState, Previous};
 use crate::domain::members::MemberState;
 use crate::domain::tenants::TenantState;
@@ -72,6 +73,7 @@ fn from_tenant(tenant: &TenantState) -> pb::WatchedTenant {
         suspended: tenant.suspended,
         allowed_networks: tenant.networks.to_texts(),
         per_minute: tenant.per_minute,
+        entitlements: tenant.entitlements.names().map(str::to_owned).collect(),
     }
 }
 
@@ -83,6 +85,7 @@ fn to_tenant(told: &pb::WatchedTenant) -> Result<TenantState, Unreadable> {
         networks: networks(&told.allowed_networks)?,
         per_minute: told.per_minute,
         mfa_required: false,
+        entitlements: Entitlements::named(told.entitlements.iter().map(String::as_str)),
     })
 }
 
@@ -260,11 +263,23 @@ mod tests {
     }
 
     fn any_other() -> impl Strategy<Value = Change> {
-        let tenant = (any::<[u8; 16]>(), "[a-z]{2,40}", any::<bool>(), any_networks(), any::<u32>())
-            .prop_map(|(id, slug, suspended, networks, per_minute)| {
+        let flags = (any::<bool>(), any::<bool>());
+        let tenant = (any::<[u8; 16]>(), "[a-z]{2,40}", flags, any_networks(), any::<u32>()).prop_map(
+            |(id, slug, (suspended, unlimited), networks, per_minute)| {
                 let (id, slug) = (TenantId::from_bytes(id), slug.parse().unwrap());
-                Change::Tenant(TenantState { id, slug, suspended, networks, per_minute, mfa_required: false })
-            });
+                let entitlements = if unlimited { Entitlements::AI_UNLIMITED } else { Entitlements::NONE };
+                let mfa_required = false;
+                Change::Tenant(TenantState {
+                    id,
+                    slug,
+                    suspended,
+                    networks,
+                    per_minute,
+                    mfa_required,
+                    entitlements,
+                })
+            },
+        );
         let user = (any::<[u8; 16]>(), "[a-z]{1,9}@[a-z]{1,9}", any::<bool>(), any::<bool>()).prop_map(
             |(id, email, operator, disabled)| {
                 let (id, email) = (UserId::from_bytes(id), email.parse().unwrap());

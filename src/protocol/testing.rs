@@ -36,6 +36,7 @@ impl House {
             networks,
             per_minute: 0,
             mfa_required: false,
+            entitlements: <_>::default(),
         }));
         let email = "ada@example.com".parse().unwrap();
         writer.apply(Change::User(UserState { id: USER, email, operator: false, disabled: false }));

@@ -277,6 +277,7 @@ async fn run(seed: u64, fenced: bool) -> Tally {
         networks: crate::domain::address::Networks::default(),
         per_minute: 0,
         mfa_required: false,
+        entitlements: <_>::default(),
     };
     made.commit(Change::Tenant(tenant));
     let mut replicas = Vec::new();

@@ -13,6 +13,7 @@ diesel::table! {
         version -> BigInt,
         mfa_required -> Bool,
         access_ttl -> BigInt,
+        entitlements -> Text,
     }
 }
 
@@ -227,6 +228,20 @@ diesel::table! {
         subject -> Binary,
         failures -> BigInt,
         last -> BigInt,
+    }
+}
+
+diesel::table! {
+    provider_keys (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        provider -> Text,
+        label -> Text,
+        secret -> Binary,
+        fingerprint -> Text,
+        set_by -> Text,
+        set_time -> BigInt,
+        fetch_time -> Nullable<BigInt>,
     }
 }
 

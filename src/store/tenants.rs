@@ -9,6 +9,7 @@ use super::when::when;
 use super::{Conn, Error, Result, Tx};
 use crate::domain::TenantId;
 use crate::domain::changes::Change;
+use crate::domain::entitlements::Entitlements;
 use crate::domain::paging::Page;
 use crate::domain::tenants::{Slug, Tenant, TenantState};
 use diesel::prelude::*;
@@ -27,6 +28,7 @@ struct Row {
     version: i64,
     mfa_required: bool,
     access_ttl: i64,
+    entitlements: String,
 }
 
 impl From<&Tenant> for Row {
@@ -43,6 +45,7 @@ impl From<&Tenant> for Row {
             version: tenant.version,
             mfa_required: tenant.state.mfa_required,
             access_ttl: tenant.access_ttl.into(),
+            entitlements: entitlement_names(tenant.state.entitlements),
         }
     }
 }
@@ -58,6 +61,7 @@ impl TryFrom<Row> for Tenant {
                 networks: networks(&row.networks)?,
                 per_minute: count(row.per_minute)?,
                 mfa_required: row.mfa_required,
+                entitlements: Entitlements::named(row.entitlements.split_ascii_whitespace()),
             },
             display_name: text(&row.display_name)?,
             access_ttl: count(row.access_ttl)?,
@@ -84,6 +88,28 @@ pub async fn tenant_replace(tx: &mut Tx, tenant: &Tenant) -> Result<bool> {
     let replaced = diesel::update(place).set(Row::from(tenant)).execute(tx.conn()?).await?;
     tx.record(Change::Tenant(tenant.state.clone()));
     Ok(replaced == 1)
+}
+
+/// Sets what a tenant is entitled to, which [`tenant_for_update`] holds. No
+/// change that admins make, so its version stays.
+pub(super) async fn tenant_entitle(
+    tx: &mut Tx,
+    mut state: TenantState,
+    entitlements: Entitlements,
+) -> Result<()> {
+    if state.entitlements == entitlements {
+        return Ok(());
+    }
+    state.entitlements = entitlements;
+    let place = tenants::table.find(state.id.as_bytes().to_vec());
+    let set = tenants::entitlements.eq(entitlement_names(entitlements));
+    diesel::update(place).set(set).execute(tx.conn()?).await?;
+    tx.record(Change::Tenant(state));
+    Ok(())
+}
+
+fn entitlement_names(entitlements: Entitlements) -> String {
+    entitlements.names().collect::<Vec<_>>().join(" ")
 }
 
 /// The tenant of that id, read where it will be written.

@@ -26,6 +26,7 @@ fn tenant(id: TenantId, suspended: bool) -> Change {
         networks,
         per_minute: 0,
         mfa_required: false,
+        entitlements: <_>::default(),
     })
 }
 

@@ -73,6 +73,7 @@ fn state(id: TenantId) -> TenantState {
         networks: Networks::default(),
         per_minute: 0,
         mfa_required: false,
+        entitlements: <_>::default(),
     }
 }
 

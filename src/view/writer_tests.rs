@@ -20,6 +20,7 @@ fn tenant(suspended: bool) -> Change {
         networks: crate::domain::address::Networks::default(),
         per_minute: 0,
         mfa_required: false,
+        entitlements: <_>::default(),
     })
 }
 

@@ -100,6 +100,7 @@ mod tests {
             networks: <_>::default(),
             per_minute: 0,
             mfa_required: false,
+            entitlements: <_>::default(),
         })
     }
 

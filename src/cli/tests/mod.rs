@@ -3,6 +3,7 @@
 mod factors;
 mod fake;
 mod logins;
+mod provider_keys;
 
 use super::*;
 use crate::client::{KEY_FILE_VARIABLE, KEY_VARIABLE};

@@ -87,6 +87,7 @@ fn states() -> Vec<pb::WatchedState> {
             networks: <_>::default(),
             per_minute: 0,
             mfa_required: false,
+            entitlements: <_>::default(),
         }),
         Change::User(UserState { id: USER, email, operator: false, disabled: false }),
         Change::Member(MemberState { tenant: TENANT, user: USER, role: Some(Role::Member) }),

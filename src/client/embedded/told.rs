@@ -1,5 +1,6 @@
 //! What the server tells of a credential, in the terms of a check made here.
 
+use crate::domain::entitlements::Entitlements;
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::members::Role;
 use crate::domain::principal::{Home, Principal, Standing, Title};
@@ -29,7 +30,7 @@ pub fn verified(told: &pb::Principal, digest: Digest) -> Result<Verified, Unread
     let expire = told.expire_time.map(|time| to_time(time).ok_or(Unreadable("principal.expire_time")));
     let expire = expire.transpose()?.unwrap_or(Timestamp::NEVER);
     let principal = Principal {
-        home: Arc::new(Home::new(tenant, home(tenant, &told.tenant_slug)?)),
+        home: Arc::new(Home::new(tenant, home(tenant, told)?)),
         kind,
         standing: Standing::Good,
         user,
@@ -90,12 +91,12 @@ fn title(kind: KeyKind, role: &str) -> Title {
     }
 }
 
-/// The tenant's short name is all that is told of it.
-fn home(id: TenantId, slug: &str) -> Result<Option<TenantState>, Unreadable> {
-    if slug.is_empty() {
+/// The tenant's short name and entitlements are all that is told of it.
+fn home(id: TenantId, told: &pb::Principal) -> Result<Option<TenantState>, Unreadable> {
+    if told.tenant_slug.is_empty() {
         return Ok(None);
     }
-    let slug: Slug = text("principal.tenant_slug", slug)?;
+    let slug: Slug = text("principal.tenant_slug", &told.tenant_slug)?;
     Ok(Some(TenantState {
         id,
         slug,
@@ -103,6 +104,7 @@ fn home(id: TenantId, slug: &str) -> Result<Option<TenantState>, Unreadable> {
         networks: <_>::default(),
         per_minute: 0,
         mfa_required: false,
+        entitlements: Entitlements::named(told.entitlements.iter().map(String::as_str)),
     }))
 }
 
@@ -124,6 +126,7 @@ mod tests {
             email: "ada@example.com".into(),
             api_key_id: KeyId::from_bytes([3; 16]).to_string(),
             role: "viewer".into(),
+            entitlements: vec!["ai.unlimited".into(), "moon.unlimited".into()],
             permissions: vec!["keys.read".into(), "keys.dream".into()],
             environment: pb::Environment::Test.into(),
             ..pb::Principal::default()
@@ -136,6 +139,7 @@ mod tests {
         assert_eq!(verified.permissions, Permissions::of(&[Permission::KEYS_READ]));
         assert_eq!(verified.principal.title, Title::Member(Role::Viewer));
         assert_eq!((verified.environment, verified.expire), (Environment::Test, Timestamp::NEVER));
+        assert_eq!(verified.principal.entitlements(), Entitlements::AI_UNLIMITED);
         assert_eq!(verified.principal.slug().map(Slug::as_str), Some("acme"));
         for faulty in [
             pb::Principal { r#type: 0, ..told() },

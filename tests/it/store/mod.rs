@@ -57,6 +57,7 @@ fn tenant(slug: &str) -> Tenant {
         networks: "".parse_networks(),
         per_minute: 0,
         mfa_required: false,
+        entitlements: <_>::default(),
     };
     let display_name = slug.parse().unwrap();
     Tenant { state, display_name, access_ttl: 0, create_time: now(), update_time: now(), version: 1 }
