@@ -16,6 +16,7 @@ pub mod output;
 pub mod paging;
 pub mod password;
 pub mod prompt;
+pub mod provider_keys;
 mod qr;
 pub mod repeat;
 pub mod server;
@@ -25,6 +26,7 @@ pub mod table;
 pub mod tenants;
 mod told;
 pub mod values;
+pub mod vault;
 pub mod whoami;
 
 use clap::{Args, Parser, Subcommand};
@@ -99,6 +101,9 @@ pub enum Command {
     /// Make, list, change, rotate, revoke and import API keys
     #[command(subcommand)]
     Key(keys::KeyVerb),
+    /// Set, list, delete and fetch the tenant's keys of other providers
+    #[command(subcommand)]
+    ProviderKey(provider_keys::ProviderKeyVerb),
     /// List and end your sessions
     #[command(subcommand)]
     Session(sessions::SessionVerb),
@@ -141,6 +146,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         | Command::Logout
         | Command::Whoami
         | Command::Key(_)
+        | Command::ProviderKey(_)
         | Command::Session(_)
         | Command::Mfa(_)
         | Command::Password(_)
@@ -173,6 +179,7 @@ async fn execute(command: Command, global: &Global, world: &mut World) -> Result
         Command::Email(verb) => email::run(verb, global, world).await,
         Command::Whoami => whoami::run(Session::open(global, world).await?).await,
         Command::Key(verb) => keys::run(verb, Session::open(global, world).await?).await,
+        Command::ProviderKey(verb) => provider_keys::run(verb, Session::open(global, world).await?).await,
         Command::Tenant(verb) => tenants::run(verb, Session::open(global, world).await?).await,
         Command::Server(_) => Err(Failure::Local("a server verb is not a client verb".to_owned())),
     }

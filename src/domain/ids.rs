@@ -143,6 +143,11 @@ id!(
     "passkey"
 );
 id!(
+    /// A key with another provider; public, unlike its secret.
+    ProviderKeyId,
+    "provider_key"
+);
+id!(
     /// An entry of the audit log.
     AuditId,
     "event"

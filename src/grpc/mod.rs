@@ -7,6 +7,7 @@ mod keys;
 mod members;
 mod passkeys;
 mod people;
+mod provider_keys;
 mod roles;
 mod shapes;
 mod tenancy;

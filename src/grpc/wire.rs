@@ -90,6 +90,7 @@ fn fixed(principal: &Principal, permissions: Permissions) -> pb::Principal {
         role: principal.role_name().to_owned(),
         permissions: names(permissions),
         auth_methods: vec!["api_key".to_owned()],
+        entitlements: principal.entitlements().names().map(str::to_owned).collect(),
         ..pb::Principal::default()
     }
 }

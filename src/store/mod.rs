@@ -21,6 +21,7 @@ pub mod members;
 mod migrate;
 pub mod passkeys;
 pub mod people;
+pub mod provider_keys;
 mod query;
 mod replicas;
 pub mod roles;
@@ -34,6 +35,7 @@ pub mod tenants;
 mod throttles;
 mod tx;
 pub mod users;
+pub mod vault;
 mod when;
 
 pub use connect::{BadDatabase, Options, Url};

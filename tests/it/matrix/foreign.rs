@@ -56,6 +56,7 @@ const FIELDS: &[Foreign] = &[
     foreign("KeysService/RevokeApiKey id", r#"{"id": "{their_key}"}"#, NOT_FOUND),
     foreign("KeysService/ImportApiKey user_id", r#"{"sha256": "{digest}", "profile": "legacy", "display_name": "x", "expire_time": "{tomorrow}", "user_id": "{their_user}"}"#, NOT_FOUND),
     foreign("KeysService/ImportApiKey request_id", r#"{"sha256": "{digest}", "profile": "legacy", "display_name": "x", "expire_time": "{tomorrow}", "user_id": "{their_user}", "request_id": "{their_request}"}"#, NOT_FOUND),
+    foreign("KeysService/ListProviderKeys page_token", r#"{"page_token": "{their_provider_keys_page}"}"#, Done),
     foreign("TenancyService/CreateTenant request_id", r#"{"slug": "{unique}", "owner_email": "{unique}@nowhere.test", "request_id": "{their_request}"}"#, LACKS),
     foreign("TenancyService/GetTenant id", r#"{"id": "{their_tenant}"}"#, NOT_FOUND),
     foreign("TenancyService/GetTenant id", r#"{"id": "{their_slug}"}"#, NOT_FOUND),
@@ -125,7 +126,12 @@ impl Theirs {
                 ask("TenancyService/CreateInvitation", json!({"email": email, "role": "viewer"})).await;
             told["invitation"]["id"].as_str().unwrap().clone_into(&mut invitation);
         }
+        for provider in ["openai", "mistral"] {
+            let secret = format!("sk-{provider}-0123456789");
+            ask("KeysService/SetProviderKey", json!({"provider": provider, "secret": secret})).await;
+        }
         Self(vec![
+            ("{their_provider_keys_page}", page("KeysService/ListProviderKeys").await),
             ("{their_role}", role),
             ("{their_invitation}", invitation),
             ("{their_invitations_page}", page("TenancyService/ListInvitations").await),

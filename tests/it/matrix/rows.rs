@@ -66,12 +66,15 @@ const TENANT_UPDATE: Ask = |caller| caller.lacks("tenant.update", LACKS);
 const AN_OPERATOR: Ask = |caller| caller.lacks("platform.tenants", NOT_FOUND);
 
 const ADMIN_USERS: Ask = |caller| caller.lacks("admin.users", LACKS);
+/// A service, whatever a person may.
+const A_SERVICE: Ask = |caller| (caller.name != "service's wide key").then_some(LACKS);
 /// The owner who has just logged in, and nobody else.
 const OWNER_IN_PERSON: Ask = |caller| (caller.name != "owner's session").then_some(LACKS);
 
 const VERIFY: Need = Permission(P::CREDENTIALS_VERIFY);
 const READS_KEYS: Need = Permission(P::KEYS_READ);
 const PLATFORM: Need = Permission(P::PLATFORM_TENANTS);
+const PROVIDER_KEYS: Need = Permission(P::PROVIDER_KEYS_MANAGE);
 const ADMINS: Need = Permission(P::ADMIN_USERS);
 const ROLES: Need = Permission(P::ROLES_MANAGE);
 const READS_MEMBERS: Need = Permission(P::MEMBERS_READ);
@@ -125,6 +128,10 @@ pub const ROWS: &[Row] = &[
     row("KeysService/RevokeApiKey", READS_KEYS, r#"{"id": "{own_fresh}"}"#, &[OWN_FRESH], Done),
     row("KeysService/RevokeApiKey", READS_KEYS, r#"{"id": "{other_fresh}"}"#, &[SEES_ALL_KEYS], Done),
     row("KeysService/ImportApiKey", Permission(P::KEYS_MANAGE), r#"{"sha256": "{digest}", "profile": "legacy", "display_name": "old", "expire_time": "{tomorrow}", "user_id": "{other_user}"}"#, &[], Done),
+    row("KeysService/SetProviderKey", PROVIDER_KEYS, r#"{"provider": "openai", "secret": "sk-matrix-0123456789"}"#, &[], Done),
+    row("KeysService/ListProviderKeys", PROVIDER_KEYS, "{}", &[], Done),
+    row("KeysService/FetchProviderKey", Permission(P::PROVIDER_KEYS_FETCH), r#"{"provider": "openai"}"#, &[A_SERVICE], Done),
+    row("KeysService/DeleteProviderKey", PROVIDER_KEYS, r#"{"provider": "mistral"}"#, &[], NOT_FOUND),
     // Tenants.
     row("TenancyService/CreateTenant", PLATFORM, r#"{"slug": "t-{unique}", "owner_email": "{unique}@nowhere.test"}"#, &[], Done),
     row("TenancyService/GetTenant", Credential, "{}", &[TENANT_READ], Done),
