@@ -1,10 +1,10 @@
 //! Reading the log: pages for people, runs for exports.
 
-use super::super::query::RunQueryDsl;
-use super::super::rows::corrupt;
-use super::super::schema::{audit_entries, audit_fields};
-use super::super::when::when;
-use super::super::{Conn, Result};
+use crate::store::query::RunQueryDsl;
+use crate::store::rows::corrupt;
+use crate::store::schema::{audit_entries, audit_fields};
+use crate::store::when::when;
+use crate::store::{Conn, Result};
 use super::tree::{number, signed};
 use crate::domain::audit::entry::Field;
 use crate::domain::audit::merkle::Span;
@@ -110,7 +110,7 @@ async fn with_fields(conn: &mut Conn, tenant: TenantId, rows: Vec<(i64, String)>
             .load(conn)
             .await?;
         for (idx, name, salt, value) in fields {
-            let salt = super::super::rows::id(&salt)?;
+            let salt = crate::store::rows::id(&salt)?;
             found.entry(idx).or_default().push(Field { name, salt, value });
         }
     }

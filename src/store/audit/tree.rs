@@ -1,9 +1,9 @@
 //! The tree over a log's entries: its right edge, its tiles and its checkpoints.
 
-use super::super::query::RunQueryDsl;
-use super::super::rows::{corrupt, id};
-use super::super::schema::{audit_checkpoints, audit_entries, audit_heads, audit_tiles};
-use super::super::{Conn, Result, Store};
+use crate::store::query::RunQueryDsl;
+use crate::store::rows::{corrupt, id};
+use crate::store::schema::{audit_checkpoints, audit_entries, audit_heads, audit_tiles};
+use crate::store::{Conn, Result, Store};
 use crate::domain::audit::merkle::{self, Frontier, Hash, Span};
 use crate::domain::{TenantId, Timestamp};
 use diesel::prelude::*;
