@@ -20,6 +20,8 @@ mod harness;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod ops;
 #[cfg(test)]
 mod otlp;
@@ -41,6 +43,8 @@ mod replicas;
 mod secrets;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod tenancy;
 #[cfg(test)]
 mod verify;
 #[cfg(test)]
