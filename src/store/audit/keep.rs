@@ -1,14 +1,14 @@
 //! What may be taken from a log without breaking what it proves: entries of
 //! before, whose leaves stay; values of fields, whose commitments stay.
 
+use super::tree::{self, Head, TILE, signed};
+use crate::domain::audit::merkle::Span;
+use crate::domain::{TenantId, Timestamp};
 use crate::store::lock::Lock;
 use crate::store::query::RunQueryDsl;
 use crate::store::rows::{corrupt, id};
 use crate::store::schema::{audit_entries, audit_fields, audit_heads};
 use crate::store::{Conn, Result, Tx};
-use super::tree::{self, Head, TILE, signed};
-use crate::domain::audit::merkle::Span;
-use crate::domain::{TenantId, Timestamp};
 use diesel::prelude::*;
 
 /// Entries whose fields are erased at once.

@@ -1,14 +1,14 @@
 //! Reading the log: pages for people, runs for exports.
 
+use super::tree::{number, signed};
+use crate::domain::audit::entry::Field;
+use crate::domain::audit::merkle::Span;
+use crate::domain::{TenantId, Timestamp};
 use crate::store::query::RunQueryDsl;
 use crate::store::rows::corrupt;
 use crate::store::schema::{audit_entries, audit_fields};
 use crate::store::when::when;
 use crate::store::{Conn, Result};
-use super::tree::{number, signed};
-use crate::domain::audit::entry::Field;
-use crate::domain::audit::merkle::Span;
-use crate::domain::{TenantId, Timestamp};
 use diesel::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,11 +1,11 @@
 //! The tree over a log's entries: its right edge, its tiles and its checkpoints.
 
+use crate::domain::audit::merkle::{self, Frontier, Hash, Span};
+use crate::domain::{TenantId, Timestamp};
 use crate::store::query::RunQueryDsl;
 use crate::store::rows::{corrupt, id};
 use crate::store::schema::{audit_checkpoints, audit_entries, audit_heads, audit_tiles};
 use crate::store::{Conn, Result, Store};
-use crate::domain::audit::merkle::{self, Frontier, Hash, Span};
-use crate::domain::{TenantId, Timestamp};
 use diesel::prelude::*;
 use std::time::Duration;
 
