@@ -63,11 +63,29 @@ const FIELDS: &[Foreign] = &[
     foreign("TenancyService/UpdateTenant id", r#"{"id": "{their_tenant}", "update_mask": "displayName", "display_name": "stolen"}"#, NOT_FOUND),
     foreign("TenancyService/SuspendTenant id", r#"{"id": "{their_tenant}", "reason": "x"}"#, LACKS),
     foreign("TenancyService/ResumeTenant id", r#"{"id": "{their_tenant}"}"#, LACKS),
+    foreign("TenancyService/DeleteTenant id", r#"{"id": "{their_tenant}"}"#, NOT_FOUND),
+    foreign("TenancyService/DeleteTenant id", r#"{"id": "{their_slug}"}"#, NOT_FOUND),
+    foreign("TenancyService/UpdateMemberRole user_id", r#"{"user_id": "{their_user}", "role": "viewer"}"#, NOT_FOUND),
+    foreign("TenancyService/UpdateMemberRole role", r#"{"user_id": "{their_user}", "role": "{their_role}"}"#, NOT_FOUND),
+    foreign("TenancyService/RemoveMember user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
+    foreign("TenancyService/TransferOwnership user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
+    // The request id was used for a key of the caller's own, above.
+    foreign("TenancyService/CreateInvitation request_id", r#"{"email": "{unique}@nowhere.test", "role": "viewer", "request_id": "{their_request}"}"#, USED),
+    foreign("TenancyService/CreateInvitation role", r#"{"email": "{unique}@nowhere.test", "role": "{their_role}"}"#, BAD_PAGE),
+    foreign("TenancyService/ListInvitations page_token", r#"{"page_token": "{their_invitations_page}"}"#, Done),
+    foreign("TenancyService/ResendInvitation id", r#"{"id": "{their_invitation}"}"#, NOT_FOUND),
+    foreign("TenancyService/RevokeInvitation id", r#"{"id": "{their_invitation}"}"#, NOT_FOUND),
+    foreign("TenancyService/CreateRole request_id", r#"{"name": "r-{unique}", "permissions": ["keys.read"], "request_id": "{their_request}"}"#, USED),
+    foreign("TenancyService/UpdateRole id", r#"{"id": "{their_role}", "update_mask": "description", "description": "x"}"#, NOT_FOUND),
+    foreign("TenancyService/DeleteRole id", r#"{"id": "{their_role}"}"#, NOT_FOUND),
     foreign("TenancyService/ListMembers page_token", r#"{"page_token": "{their_members_page}"}"#, Done),
 ];
 
 /// A page's token of another list.
 const BAD_PAGE: Outcome = Refused(Code::InvalidArgument, "INVALID_ARGUMENT");
+
+/// A request id that the caller used before.
+const USED: Outcome = Refused(Code::AlreadyExists, "ALREADY_EXISTS");
 
 /// Ids that nobody has, in the place of theirs.
 const NOBODYS: &[(&str, &str)] = &[
@@ -76,6 +94,8 @@ const NOBODYS: &[(&str, &str)] = &[
     ("{their_session}", "session_01h455vb4pex5vsknk084sn02q"),
     ("{their_user}", "user_01h455vb4pex5vsknk084sn02q"),
     ("{their_key}", "key_01h455vb4pex5vsknk084sn02q"),
+    ("{their_role}", "role_01h455vb4pex5vsknk084sn02q"),
+    ("{their_invitation}", "invitation_01h455vb4pex5vsknk084sn02q"),
 ];
 
 /// What the other tenant has, by the names that [`FIELDS`] gives it.
@@ -97,7 +117,18 @@ impl Theirs {
         let request = "01890a5d-ac96-774b-bcce-b302099a8057";
         ask("KeysService/CreateApiKey", json!({"display_name": "theirs", "request_id": request})).await;
         let sessions = ask("AuthnService/ListSessions", json!({})).await;
+        let role = json!({"name": "theirs", "permissions": ["keys.read"]});
+        let role = ask("TenancyService/CreateRole", role).await["role"]["id"].as_str().unwrap().to_owned();
+        let mut invitation = String::new();
+        for email in ["one@nowhere.test", "two@nowhere.test"] {
+            let told =
+                ask("TenancyService/CreateInvitation", json!({"email": email, "role": "viewer"})).await;
+            told["invitation"]["id"].as_str().unwrap().clone_into(&mut invitation);
+        }
         Self(vec![
+            ("{their_role}", role),
+            ("{their_invitation}", invitation),
+            ("{their_invitations_page}", page("TenancyService/ListInvitations").await),
             ("{their_tenant}", town.tenant_id.clone()),
             ("{their_slug}", HERE.to_owned()),
             ("{their_user}", town.other_user.clone()),
@@ -117,7 +148,14 @@ impl Theirs {
 
     /// What must be in no answer.
     fn marks(&self, town: &Town) -> Vec<String> {
-        let ids = ["{their_tenant}", "{their_user}", "{their_key}", "{their_session}"];
+        let ids = [
+            "{their_tenant}",
+            "{their_user}",
+            "{their_key}",
+            "{their_session}",
+            "{their_role}",
+            "{their_invitation}",
+        ];
         let named = self.0.iter().filter(|(name, _)| ids.contains(name)).map(|(_, value)| value.clone());
         let people = town.callers.iter().filter(|caller| caller.is_person());
         named.chain([format!("@{HERE}.test")]).chain(people.map(|caller| caller.own_key.clone())).collect()

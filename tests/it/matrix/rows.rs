@@ -65,9 +65,15 @@ const TENANT_UPDATE: Ask = |caller| caller.lacks("tenant.update", LACKS);
 /// Another tenant exists for operators alone.
 const AN_OPERATOR: Ask = |caller| caller.lacks("platform.tenants", NOT_FOUND);
 
+const ADMIN_USERS: Ask = |caller| caller.lacks("admin.users", LACKS);
+/// The owner who has just logged in, and nobody else.
+const OWNER_IN_PERSON: Ask = |caller| (caller.name != "owner's session").then_some(LACKS);
+
 const VERIFY: Need = Permission(P::CREDENTIALS_VERIFY);
 const READS_KEYS: Need = Permission(P::KEYS_READ);
 const PLATFORM: Need = Permission(P::PLATFORM_TENANTS);
+const ADMINS: Need = Permission(P::ADMIN_USERS);
+const ROLES: Need = Permission(P::ROLES_MANAGE);
 const READS_MEMBERS: Need = Permission(P::MEMBERS_READ);
 
 /// In this order: what a row leaves behind, the next one finds.
@@ -128,8 +134,22 @@ pub const ROWS: &[Row] = &[
     row("TenancyService/UpdateTenant", Credential, r#"{"id": "{spare}", "update_mask": "displayName", "display_name": "Spare"}"#, &[AN_OPERATOR], Done),
     row("TenancyService/SuspendTenant", PLATFORM, r#"{"id": "{spare}", "reason": "unpaid"}"#, &[], Done),
     row("TenancyService/ResumeTenant", PLATFORM, r#"{"id": "{spare}"}"#, &[], Done),
+    row("TenancyService/DeleteTenant", Credential, r#"{"id": "{spare}"}"#, &[AN_OPERATOR], Done),
+    row("TenancyService/ResumeTenant", PLATFORM, r#"{"id": "{spare}"}"#, &[], Done),
     row("TenancyService/SetIpAllowlist", Permission(P::TENANT_UPDATE), r#"{"networks": []}"#, &[], Done),
     row("TenancyService/ListMembers", READS_MEMBERS, "{}", &[], Done),
+    row("TenancyService/UpdateMemberRole", ADMINS, r#"{"user_id": "{other_user}", "role": "viewer"}"#, &[], Done),
+    row("TenancyService/UpdateMemberRole", ADMINS, r#"{"user_id": "{other_user}", "role": "owner"}"#, &[], BAD),
+    row("TenancyService/RemoveMember", Credential, r#"{"user_id": "user_01h455vb4pex5vsknk084sn02q"}"#, &[ADMIN_USERS], NOT_FOUND),
+    row("TenancyService/TransferOwnership", Credential, r#"{"user_id": "user_01h455vb4pex5vsknk084sn02q"}"#, &[OWNER_IN_PERSON], NOT_FOUND),
+    row("TenancyService/CreateInvitation", ADMINS, r#"{"email": "{unique}@nowhere.test", "role": "viewer"}"#, &[], Done),
+    row("TenancyService/ListInvitations", ADMINS, "{}", &[], Done),
+    row("TenancyService/ResendInvitation", ADMINS, r#"{"id": "invitation_01h455vb4pex5vsknk084sn02q"}"#, &[], NOT_FOUND),
+    row("TenancyService/RevokeInvitation", ADMINS, r#"{"id": "invitation_01h455vb4pex5vsknk084sn02q"}"#, &[], NOT_FOUND),
+    row("TenancyService/AcceptInvitation", Either, r#"{"token": "x"}"#, &[], BAD_TOKEN),
+    row("TenancyService/CreateRole", ROLES, r#"{"name": "r-{unique}", "permissions": ["keys.read"]}"#, &[], Done),
+    row("TenancyService/UpdateRole", ROLES, r#"{"id": "role_01h455vb4pex5vsknk084sn02q", "update_mask": "description", "description": "x"}"#, &[], NOT_FOUND),
+    row("TenancyService/DeleteRole", ROLES, r#"{"id": "role_01h455vb4pex5vsknk084sn02q"}"#, &[], NOT_FOUND),
     row("TenancyService/ListRoles", READS_MEMBERS, "{}", &[], Done),
     row("TenancyService/ListPermissions", Credential, "{}", &[], Done),
 ];

@@ -286,17 +286,7 @@ async fn settle(database: &Database) -> (Settled, Settled) {
 
 async fn tenant(store: &Store, slug: &str, roles: &[(&'static str, Role, bool)], hash: &str) -> Settled {
     let id = TenantId::new(now(), &OsEntropy);
-    let state = TenantState {
-        id,
-        slug: slug.parse().unwrap(),
-        suspended: false,
-        networks: doorward::domain::address::Networks::default(),
-        per_minute: 0,
-        mfa_required: false,
-    };
-    let display_name = slug.parse().unwrap();
-    let row =
-        Tenant { state, display_name, access_ttl: 0, create_time: now(), update_time: now(), version: 1 };
+    let row = Tenant::new(TenantState::new(id, slug.parse().unwrap()), slug.parse().unwrap(), now());
     let people: Vec<_> = roles.iter().map(|(name, ..)| (*name, UserId::new(now(), &OsEntropy))).collect();
     let event = Event::new(id, Action::TenantCreated, id, now(), &OsEntropy);
     let written = store
