@@ -319,7 +319,8 @@ mod tests {
         let routes = Routes::read(DESCRIPTORS).unwrap();
         for entry in &routes.0 {
             // A role is given whole: there is nothing to mask.
-            let is_update = entry.method == Method::PATCH && !entry.route.rpc.ends_with("/UpdateMemberRole");
+            let is_update =
+                entry.method == Method::PATCH && !entry.route.rpc.path().ends_with("/UpdateMemberRole");
             assert_eq!(entry.route.mask.is_some(), is_update, "{}", entry.route.rpc);
         }
     }
