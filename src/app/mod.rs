@@ -1,6 +1,7 @@
 //! Use cases: one file a noun. Everything that a transport can ask for is here.
 
 pub mod bootstrap;
+pub mod break_glass;
 mod caller;
 pub mod hashing;
 pub mod keys;
@@ -55,6 +56,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The emergency key, where there is one.
+    pub break_glass: Option<break_glass::BreakGlass>,
     /// What all watchers share.
     pub watches: watch::Watches,
 }

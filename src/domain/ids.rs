@@ -133,6 +133,11 @@ id!(
     "passkey"
 );
 id!(
+    /// A break-glass grant; public, unlike the key that opened it.
+    GrantId,
+    "grant"
+);
+id!(
     /// An entry of the audit log.
     AuditId,
     "event"

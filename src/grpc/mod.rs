@@ -2,6 +2,7 @@
 //! one call of the app, and writes the answer.
 
 mod authn;
+mod break_glass;
 mod deadline;
 mod keys;
 mod passkeys;

@@ -206,6 +206,14 @@ impl TenancyService for Tenancy {
         let (caller, wanted) = open(request)?;
         reply(&caller.correlation, self.set_allowlist(&caller, wanted).await)
     }
+
+    async fn close_break_glass(
+        &self,
+        request: Request<pb::CloseBreakGlassRequest>,
+    ) -> Result<Response<pb::CloseBreakGlassResponse>, Status> {
+        let (caller, _) = open(request)?;
+        reply(&caller.correlation, super::break_glass::close(&self.app, &caller).await)
+    }
 }
 
 /// Stopping and starting a tenant names it; there is no tenant by default.

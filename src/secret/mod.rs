@@ -10,6 +10,8 @@ mod bearer;
 mod csrf;
 mod form;
 mod hash;
+#[cfg(feature = "server")]
+mod master_key;
 mod mint;
 #[cfg(feature = "server")]
 mod password;
@@ -34,6 +36,8 @@ pub use bearer::{Bearer, Class, NotABearer};
 pub use csrf::CsrfKey;
 pub use form::{Form, Forms, NotAKey};
 pub use hash::{Pepper, sha256};
+#[cfg(feature = "server")]
+pub use master_key::{BadMasterKey, MasterKey};
 pub use mint::Minted;
 #[cfg(feature = "server")]
 pub use password::{BadPassword, Cost, HashingFault, Known, Password, PasswordHash, Verdict, Workspace};

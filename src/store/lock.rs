@@ -19,6 +19,8 @@ pub enum Lock {
     PersonShared,
     /// A session that must not end meanwhile; others may hold it too.
     SessionShared,
+    /// A grant that must not be closed meanwhile; others may hold it too.
+    GrantShared,
 }
 
 impl Lock {
@@ -28,6 +30,7 @@ impl Lock {
             Self::Tenant => "SELECT 1 AS one FROM tenants WHERE id = $1 FOR NO KEY UPDATE",
             Self::Session => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR NO KEY UPDATE",
             Self::PersonShared => "SELECT 1 AS one FROM users WHERE id = $1 FOR SHARE",
+            Self::GrantShared => "SELECT 1 AS one FROM break_glass_grants WHERE id = $1 FOR SHARE",
             Self::SessionShared => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR SHARE",
         }
     }

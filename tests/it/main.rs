@@ -8,6 +8,8 @@
 )]
 
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod cli;

@@ -245,6 +245,17 @@ impl TenancyService for Fake {
         self.note("SetIpAllowlist", request).await?;
         Ok(Response::new(SetIpAllowlistResponse { tenant: Some(tenant()), revision: "1".to_owned() }))
     }
+
+    async fn close_break_glass(
+        &self,
+        request: Request<CloseBreakGlassRequest>,
+    ) -> Answer<CloseBreakGlassResponse> {
+        self.note("CloseBreakGlass", request).await?;
+        Ok(Response::new(CloseBreakGlassResponse {
+            grant_ids: vec!["grant_1".to_owned()],
+            revision: "1".to_owned(),
+        }))
+    }
 }
 
 #[tonic::async_trait]

@@ -129,6 +129,7 @@ pub const ROWS: &[Row] = &[
     row("TenancyService/SuspendTenant", PLATFORM, r#"{"id": "{spare}", "reason": "unpaid"}"#, &[], Done),
     row("TenancyService/ResumeTenant", PLATFORM, r#"{"id": "{spare}"}"#, &[], Done),
     row("TenancyService/SetIpAllowlist", Permission(P::TENANT_UPDATE), r#"{"networks": []}"#, &[], Done),
+    row("TenancyService/CloseBreakGlass", Permission(P::ADMIN_SETTINGS), "{}", &[], Done),
     row("TenancyService/ListMembers", READS_MEMBERS, "{}", &[], Done),
     row("TenancyService/ListRoles", READS_MEMBERS, "{}", &[], Done),
     row("TenancyService/ListPermissions", Credential, "{}", &[], Done),
