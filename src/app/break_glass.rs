@@ -260,7 +260,8 @@ impl App {
     pub fn break_glass_tenant(&self, named: &str) -> Option<TenantId> {
         let view = &self.replica.view;
         let tenant = named.parse::<TenantId>().readable().or_else(|| view.tenant_named(named))?;
-        view.tenant(tenant).filter(|home| home.state.is_some()).map(|home| home.id)
+        let home = view.tenant(tenant)?;
+        home.state.as_ref().filter(|state| !state.deleted).map(|state| state.id)
     }
 
     /// Closes what is open in the caller's tenant; returns when it is closed

@@ -44,6 +44,8 @@ mod secrets;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod tenancy;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod watch;

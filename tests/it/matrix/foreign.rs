@@ -61,10 +61,28 @@ const FIELDS: &[Foreign] = &[
     foreign("TenancyService/GetTenant id", r#"{"id": "{their_slug}"}"#, NOT_FOUND),
     foreign("TenancyService/ListTenants page_token", r#"{"page_token": "{their_keys_page}"}"#, BAD_PAGE),
     foreign("TenancyService/UpdateTenant id", r#"{"id": "{their_tenant}", "update_mask": "displayName", "display_name": "stolen"}"#, NOT_FOUND),
+    foreign("TenancyService/DeleteTenant id", r#"{"id": "{their_tenant}"}"#, NOT_FOUND),
+    foreign("TenancyService/UpdateMemberRole user_id", r#"{"user_id": "{their_user}", "role": "viewer"}"#, NOT_FOUND),
+    foreign("TenancyService/UpdateMemberRole role", r#"{"user_id": "{colleague}", "role": "{their_role}"}"#, BAD_ROLE),
+    foreign("TenancyService/UpdateMemberRole role", r#"{"user_id": "{colleague}", "role": "{their_role_name}"}"#, BAD_ROLE),
+    foreign("TenancyService/RemoveMember user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
+    foreign("TenancyService/TransferOwnership user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
+    foreign("TenancyService/CreateInvitation request_id", r#"{"email": "{unique}@nowhere.test", "role": "viewer", "request_id": "{their_request}"}"#, Done),
+    foreign("TenancyService/CreateInvitation role", r#"{"email": "{unique}@nowhere.test", "role": "{their_role}"}"#, BAD_ROLE),
+    foreign("TenancyService/CreateInvitation role", r#"{"email": "{unique}@nowhere.test", "role": "{their_role_name}"}"#, BAD_ROLE),
+    foreign("TenancyService/ListInvitations page_token", r#"{"page_token": "{their_invitations_page}"}"#, Done),
+    foreign("TenancyService/ResendInvitation id", r#"{"id": "{their_invitation}"}"#, NOT_FOUND),
+    foreign("TenancyService/RevokeInvitation id", r#"{"id": "{their_invitation}"}"#, NOT_FOUND),
+    foreign("TenancyService/CreateRole request_id", r#"{"name": "{unique}-role", "permissions": ["keys.read"], "request_id": "{second_request}"}"#, Done),
+    foreign("TenancyService/UpdateRole id", r#"{"id": "{their_role}", "update_mask": "description", "description": "stolen"}"#, NOT_FOUND),
+    foreign("TenancyService/DeleteRole id", r#"{"id": "{their_role}"}"#, NOT_FOUND),
     foreign("TenancyService/SuspendTenant id", r#"{"id": "{their_tenant}", "reason": "x"}"#, LACKS),
     foreign("TenancyService/ResumeTenant id", r#"{"id": "{their_tenant}"}"#, LACKS),
     foreign("TenancyService/ListMembers page_token", r#"{"page_token": "{their_members_page}"}"#, Done),
 ];
+
+/// A role that is none of the caller's tenant.
+const BAD_ROLE: Outcome = Refused(Code::InvalidArgument, "INVALID_ARGUMENT");
 
 /// A page's token of another list.
 const BAD_PAGE: Outcome = Refused(Code::InvalidArgument, "INVALID_ARGUMENT");
@@ -75,6 +93,9 @@ const NOBODYS: &[(&str, &str)] = &[
     ("{their_slug}", "nowhere"),
     ("{their_session}", "session_01h455vb4pex5vsknk084sn02q"),
     ("{their_user}", "user_01h455vb4pex5vsknk084sn02q"),
+    ("{their_role}", "role_01h455vb4pex5vsknk084sn02q"),
+    ("{their_role_name}", "of-nobody"),
+    ("{their_invitation}", "invitation_01h455vb4pex5vsknk084sn02q"),
     ("{their_key}", "key_01h455vb4pex5vsknk084sn02q"),
 ];
 
@@ -96,6 +117,13 @@ impl Theirs {
         ask("AuthnService/Login", again).await;
         let request = "01890a5d-ac96-774b-bcce-b302099a8057";
         ask("KeysService/CreateApiKey", json!({"display_name": "theirs", "request_id": request})).await;
+        for email in ["one@nowhere.test", "two@nowhere.test"] {
+            ask("TenancyService/CreateInvitation", json!({"email": email, "role": "viewer"})).await;
+        }
+        let invitations = ask("TenancyService/ListInvitations", json!({})).await;
+        let role = json!({"name": "their-own", "permissions": ["keys.read"]});
+        let role = ask("TenancyService/CreateRole", role).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
         let sessions = ask("AuthnService/ListSessions", json!({})).await;
         Self(vec![
             ("{their_tenant}", town.tenant_id.clone()),
@@ -105,6 +133,12 @@ impl Theirs {
             ("{their_credential}", town.callers[1].credential.clone()),
             ("{their_session}", sessions["sessions"][0]["id"].as_str().unwrap().to_owned()),
             ("{their_request}", request.to_owned()),
+            ("{second_request}", "01890a5d-ac96-774b-bcce-b302099a8058".to_owned()),
+            ("{colleague}", town.colleague.clone()),
+            ("{their_role}", text(&role["role"]["id"])),
+            ("{their_role_name}", "their-own".to_owned()),
+            ("{their_invitation}", text(&invitations["invitations"][0]["id"])),
+            ("{their_invitations_page}", page("TenancyService/ListInvitations").await),
             ("{their_sessions_page}", page("AuthnService/ListSessions").await),
             ("{their_keys_page}", page("KeysService/ListApiKeys").await),
             ("{their_members_page}", page("TenancyService/ListMembers").await),
@@ -117,7 +151,15 @@ impl Theirs {
 
     /// What must be in no answer.
     fn marks(&self, town: &Town) -> Vec<String> {
-        let ids = ["{their_tenant}", "{their_user}", "{their_key}", "{their_session}"];
+        let ids = [
+            "{their_role}",
+            "{their_role_name}",
+            "{their_invitation}",
+            "{their_tenant}",
+            "{their_user}",
+            "{their_key}",
+            "{their_session}",
+        ];
         let named = self.0.iter().filter(|(name, _)| ids.contains(name)).map(|(_, value)| value.clone());
         let people = town.callers.iter().filter(|caller| caller.is_person());
         named.chain([format!("@{HERE}.test")]).chain(people.map(|caller| caller.own_key.clone())).collect()
