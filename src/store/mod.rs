@@ -23,6 +23,7 @@ mod migrate;
 pub mod passkeys;
 pub mod people;
 pub mod provider_keys;
+pub mod purge;
 mod query;
 mod replicas;
 pub mod roles;
