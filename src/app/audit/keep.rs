@@ -28,7 +28,13 @@ impl App {
             after = Some(*last);
             for tenant in due {
                 if pruned < most {
-                    pruned += self.prune_log(tenant, before, now, most - pruned).await?;
+                    pruned += match self.prune_log(tenant, before, now, most - pruned).await {
+                        Ok(more) => more,
+                        Err(error) => {
+                            tracing::error!(%error, tenant.id = %tenant, "an audit log was not pruned");
+                            0
+                        }
+                    };
                 }
             }
         }

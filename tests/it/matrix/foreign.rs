@@ -33,6 +33,9 @@ const BAD_LOGIN: Outcome = Refused(Code::Unauthenticated, "INVALID_LOGIN");
 /// theirs, a denial, a key of theirs under a request id that somebody else used too.
 #[rustfmt::skip]
 const FIELDS: &[Foreign] = &[
+    foreign("AuditService/ListEvents page_token", r#"{"page_token": "{their_audit_page}"}"#, Done),
+    // Nothing of theirs is in the caller's own log.
+    foreign("AuditService/EraseAuditFields user_id", r#"{"user_id": "{their_user}"}"#, Done),
     foreign("AuthnService/Login tenant_id", r#"{"email": "{email}", "password": "{password}", "tenant_id": "{their_tenant}"}"#, MISMATCH),
     foreign("AuthnService/Login tenant_id", r#"{"email": "{email}", "password": "{password}", "tenant_id": "{their_slug}"}"#, MISMATCH),
     foreign("AuthnService/FinishPasskeyLogin tenant_id", r#"{"credential_json": "{}", "tenant_id": "{their_tenant}"}"#, BAD_LOGIN),
@@ -131,6 +134,7 @@ impl Theirs {
             ask("KeysService/SetProviderKey", json!({"provider": provider, "secret": secret})).await;
         }
         Self(vec![
+            ("{their_audit_page}", page("AuditService/ListEvents").await),
             ("{their_provider_keys_page}", page("KeysService/ListProviderKeys").await),
             ("{their_role}", role),
             ("{their_invitation}", invitation),

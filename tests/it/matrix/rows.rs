@@ -65,6 +65,8 @@ const TENANT_UPDATE: Ask = |caller| caller.lacks("tenant.update", LACKS);
 /// Another tenant exists for operators alone.
 const AN_OPERATOR: Ask = |caller| caller.lacks("platform.tenants", NOT_FOUND);
 
+/// The log of the instance is for its operators.
+const RUNS_THE_PLATFORM: Ask = |caller| caller.lacks("platform.tenants", LACKS);
 const ADMIN_USERS: Ask = |caller| caller.lacks("admin.users", LACKS);
 /// A service, whatever a person may.
 const A_SERVICE: Ask = |caller| (caller.name != "service's wide key").then_some(LACKS);
@@ -77,6 +79,8 @@ const PLATFORM: Need = Permission(P::PLATFORM_TENANTS);
 const PROVIDER_KEYS: Need = Permission(P::PROVIDER_KEYS_MANAGE);
 const ADMINS: Need = Permission(P::ADMIN_USERS);
 const ROLES: Need = Permission(P::ROLES_MANAGE);
+const READS_AUDIT: Need = Permission(P::AUDIT_READ);
+const MANAGES_AUDIT: Need = Permission(P::AUDIT_MANAGE);
 const READS_MEMBERS: Need = Permission(P::MEMBERS_READ);
 
 /// In this order: what a row leaves behind, the next one finds.
@@ -157,6 +161,13 @@ pub const ROWS: &[Row] = &[
     row("TenancyService/CreateRole", ROLES, r#"{"name": "r-{unique}", "permissions": ["keys.read"]}"#, &[], Done),
     row("TenancyService/UpdateRole", ROLES, r#"{"id": "role_01h455vb4pex5vsknk084sn02q", "update_mask": "description", "description": "x"}"#, &[], NOT_FOUND),
     row("TenancyService/DeleteRole", ROLES, r#"{"id": "role_01h455vb4pex5vsknk084sn02q"}"#, &[], NOT_FOUND),
+    // The audit log.
+    row("AuditService/ListEvents", READS_AUDIT, "{}", &[], Done),
+    row("AuditService/ListEvents", READS_AUDIT, r#"{"platform": true}"#, &[RUNS_THE_PLATFORM], Done),
+    row("AuditService/ExportEvents", READS_AUDIT, "{}", &[], Done),
+    row("AuditService/GetCheckpoint", READS_AUDIT, "{}", &[], Done),
+    row("AuditService/EraseAuditFields", MANAGES_AUDIT, r#"{"user_id": "user_01h455vb4pex5vsknk084sn02q"}"#, &[], Done),
+    row("AuditService/SetLegalHold", MANAGES_AUDIT, r#"{"held": false}"#, &[], Done),
     row("TenancyService/ListRoles", READS_MEMBERS, "{}", &[], Done),
     row("TenancyService/ListPermissions", Credential, "{}", &[], Done),
 ];
