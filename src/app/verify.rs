@@ -4,7 +4,7 @@
 use super::audit::Refusals;
 use super::tokens::Tokens;
 use crate::domain::keys::{Environment, KeyKind};
-use crate::domain::{Digest, Failure, Fault, Moment, Refusal, Timestamp};
+use crate::domain::{Digest, Failure, Fault, GrantId, Moment, Refusal, Timestamp};
 use crate::replica::Replica;
 use crate::secret::{Forms, NotAKey, Pepper, sha256};
 use crate::view::{Demand, Found, Held, Judge, Presented, Terms, Verified};
@@ -50,6 +50,19 @@ impl Verifier {
         let presented =
             Presented { digest, kind: profile.kind, environment: profile.environment, login: None };
         self.verify(&presented, &found, demand, at)
+    }
+
+    /// Checks a break-glass grant that was entered by the master key.
+    ///
+    /// # Errors
+    /// As for [`Verifier::check`].
+    pub fn check_grant(&self, grant: GrantId, demand: &Demand<'_>, at: Moment) -> Result<Verified, Failure> {
+        self.fresh(at)?;
+        let digest = Digest::of_grant(grant);
+        let found = self.replica.view.key(digest).ok_or_else(Refusal::grant_over)?;
+        let (kind, environment) = (KeyKind::BreakGlass, Environment::Live);
+        let presented = Presented { digest, kind, environment, login: None };
+        Ok(self.judge().verify(&presented, &found, demand, at.wall)?)
     }
 
     /// Checks what has the form of no key: it may be an access token.

@@ -75,6 +75,9 @@ impl App {
                     let message = "the log is held: end the legal hold first";
                     return Err(Refusal::new(Reason::FailedPrecondition, message).into());
                 }
+                if !keep::is_known(tx, tenant, user).await? {
+                    return Err(Refusal::not_found("person").into());
+                }
                 let email = person.as_ref().map(|person| person.email.as_str());
                 let erased = keep::erase(tx, tenant, &user.to_string(), email).await?;
                 tx.fact("fields", erased.fields);
