@@ -15,6 +15,7 @@ mod sessions;
 pub mod tenants;
 mod tidy;
 pub mod tokens;
+pub mod usage;
 mod uses;
 pub mod vault;
 mod verify;
@@ -59,6 +60,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// What all watchers share.
     pub watches: watch::Watches,
+    /// How keys are used.
+    pub usage: usage::Usage,
 }
 
 impl App {

@@ -31,7 +31,7 @@ use tower::Service;
 const TEND: Duration = Duration::from_mins(1);
 
 /// How often uses of keys are written down.
-const FLUSH: Duration = Duration::from_secs(15);
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// How long leaving in order may take.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -155,6 +155,9 @@ impl Server {
         if let Err(error) = flush_uses(&self.parts.app, crate::domain::Timestamp::from_micros(0)).await {
             tracing::warn!(%error, "the last uses of keys were not written down");
         }
+        if let Err(error) = self.parts.app.usage_flush().await {
+            tracing::warn!(%error, "the last counts of use were not written down");
+        }
         let Parts { app, following, carrying, .. } = self.parts;
         carrying.finish(LEAVE).await;
         drop(following);
@@ -206,6 +209,9 @@ async fn keep_uses(app: Arc<App>) {
             Ok(now) => since = now,
             Err(error) => tracing::warn!(%error, "uses of keys were not written down; trying again"),
         }
+        if let Err(error) = app.usage_flush().await {
+            tracing::warn!(%error, "counts of use were not written down; trying again");
+        }
     }
 }
 
@@ -217,6 +223,9 @@ async fn keep_in_order(app: Arc<App>) {
         }
         if let Err(error) = app.tidy().await {
             tracing::warn!(%error, "what is over was not cleared away; trying again");
+        }
+        if let Err(error) = app.usage_spikes().await {
+            tracing::warn!(%error, "the use of keys was not looked at; trying again");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What stands on what: the app over the store and the view, the guard over
 //! the app's verifier, the gRPC services behind the guard.
 
+use crate::app::usage::Usage;
 use crate::app::{App, Verifier};
 use crate::config::Settings;
 use crate::domain::{Clock, Entropy};
@@ -83,6 +84,7 @@ pub async fn parts(
         entropy,
         metrics: Arc::clone(&metrics),
         watches: <_>::default(),
+        usage: Usage::kept_for(settings.keys.usage_kept()),
     };
     app.tend_signing_keys().await.map_err(|failure| anyhow::anyhow!("signing keys: {failure}"))?;
     Ok(Parts { app: Arc::new(app), guard: Arc::new(guard), metrics, following, carrying })

@@ -10,6 +10,7 @@ mod provider_keys;
 mod shapes;
 mod tenancy;
 mod unary;
+mod usage;
 mod verify;
 mod watch;
 mod wire;

@@ -32,6 +32,7 @@ mod tail;
 pub mod tenants;
 mod throttles;
 mod tx;
+pub mod usage;
 pub mod users;
 pub mod vault;
 mod when;

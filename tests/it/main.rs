@@ -40,6 +40,8 @@ mod secrets;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod usage;
+#[cfg(test)]
 mod vault;
 #[cfg(test)]
 mod verify;

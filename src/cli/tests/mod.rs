@@ -4,6 +4,7 @@ mod factors;
 mod fake;
 mod logins;
 mod provider_keys;
+mod usage;
 
 use super::*;
 use crate::client::{KEY_FILE_VARIABLE, KEY_VARIABLE};
