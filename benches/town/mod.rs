@@ -33,15 +33,8 @@ pub fn secrets(count: u64) -> Result<Vec<Minted>> {
 
 /// The tenant of that number.
 pub fn tenant(number: u64) -> Result<TenantState> {
-    Ok(TenantState {
-        id: TenantId::from_bytes(id(number, 1)),
-        slug: format!("tenant-{number}").parse()?,
-        suspended: false,
-        networks: Networks::default(),
-        per_minute: Limit::MAX,
-        mfa_required: false,
-        entitlements: <_>::default(),
-    })
+    let slug = format!("tenant-{number}").parse()?;
+    Ok(TenantState { per_minute: Limit::MAX, ..TenantState::new(TenantId::from_bytes(id(number, 1)), slug) })
 }
 
 /// The person of that number; the first one runs the platform.
@@ -60,7 +53,7 @@ pub fn member(number: u64) -> MemberState {
     MemberState {
         tenant: TenantId::from_bytes(id(number / users, 1)),
         user: UserId::from_bytes(id(number, 2)),
-        role: Some(if number.is_multiple_of(users) { Role::Owner } else { Role::Member }),
+        role: Some(if number.is_multiple_of(users) { Role::Owner.into() } else { Role::Member.into() }),
     }
 }
 

@@ -11,6 +11,15 @@ use std::path::Path;
 /// Rows in one statement.
 const ROWS: usize = 500;
 
+/// The columns that rows here have; others keep their defaults.
+const TENANTS: &str = "tenants (id, slug, display_name, suspended, networks, per_minute, create_time, update_time, \
+                       version)";
+const USERS: &str = "users (id, email, password_hash, operator, disabled, create_time, version)";
+const MEMBERS: &str = "members (tenant_id, user_id, role, create_time)";
+const KEYS: &str = "api_keys (id, tenant_id, kind, user_id, environment, scopes, digest, imported, previous_digest, \
+                    previous_until, networks, per_minute, expire_time, display_name, prefix, created_by, \
+                    create_time, update_time, revoke_time, version)";
+
 /// The options of a store over the database at `path`.
 pub fn options(path: &Path) -> Options {
     Options { url: Url::new(format!("sqlite://{}", path.display())), ..Options::default() }
@@ -25,14 +34,11 @@ pub async fn seed(path: &Path, secrets: &[Minted]) -> Result<()> {
     let mut database = SqliteConnection::establish(&path.display().to_string())?;
     database.batch_execute("PRAGMA synchronous = OFF; BEGIN")?;
     let keys = u64::try_from(secrets.len())?;
-    insert(&mut database, "tenants", (0..keys.div_ceil(KEYS_OF_TENANT)).map(tenant_row))?;
-    insert(&mut database, "users", (0..keys.div_ceil(KEYS_OF_USER)).map(user_row))?;
-    insert(&mut database, "members", (0..keys.div_ceil(KEYS_OF_USER)).map(|number| Ok(member_row(number))))?;
-    insert(
-        &mut database,
-        "api_keys",
-        (0..).zip(secrets).map(|(number, secret)| Ok(key_row(number, secret))),
-    )?;
+    let (tenants, people) = (keys.div_ceil(KEYS_OF_TENANT), keys.div_ceil(KEYS_OF_USER));
+    insert(&mut database, TENANTS, (0..tenants).map(tenant_row))?;
+    insert(&mut database, USERS, (0..people).map(user_row))?;
+    insert(&mut database, MEMBERS, (0..people).map(|number| Ok(member_row(number))))?;
+    insert(&mut database, KEYS, (0..).zip(secrets).map(|(number, secret)| Ok(key_row(number, secret))))?;
     database.batch_execute("COMMIT")?;
     Ok(())
 }
@@ -64,7 +70,7 @@ fn user_row(number: u64) -> Result<String> {
 
 fn member_row(number: u64) -> String {
     let member = member(number);
-    let role = member.role.map_or("", doorward::domain::members::Role::name);
+    let role = member.role.map(String::from).unwrap_or_default();
     format!("({},{},'{role}',0)", blob(member.tenant.as_bytes()), blob(member.user.as_bytes()))
 }
 

@@ -5,7 +5,6 @@ use super::passkey_login::Signed;
 use super::people::{Visitor, sealed_at};
 use crate::domain::audit::Action;
 use crate::domain::letters::SignedIn;
-use crate::domain::members::Role;
 use crate::domain::sessions::{MAX_LIFE, MAX_SESSIONS, Method, Methods, Session, SessionState, device_name};
 use crate::domain::throttle::{Device, Network, Subject};
 use crate::domain::users::Email;
@@ -15,6 +14,7 @@ use crate::secret::webauthn::Purpose;
 use crate::secret::{BackupCode, Bearer, Class, Password, TotpSecret};
 use crate::store::passkeys::{self, Enrolled};
 use crate::store::people::{self as rows, Challenge, Person};
+use crate::store::roles::role_title;
 use crate::store::{Error, Tx, factors, sessions, tenants};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -87,8 +87,8 @@ pub struct Tokens {
     pub session: Session,
     /// Who.
     pub email: Email,
-    /// As what.
-    pub role: Role,
+    /// As what, by name.
+    pub role: String,
 }
 
 /// A factor that was right, to be taken in the transaction that uses it.
@@ -122,11 +122,22 @@ impl Taken {
     }
 }
 
+/// Where somebody logs in.
+pub(super) struct Place {
+    pub tenant: TenantId,
+    /// How long a session there lives at most.
+    pub life: Duration,
+    /// As what, by name.
+    pub role: String,
+}
+
 /// Who has proven themselves by now, and where to.
 pub(super) struct Arrival {
     pub person: Person,
     pub tenant: TenantId,
-    pub role: Role,
+    /// How long a session there lives at most.
+    pub life: Duration,
+    pub role: String,
     pub known: Option<Digest>,
     pub device: String,
     /// Whether the password was given, and not a passkey in its place.
@@ -157,9 +168,9 @@ impl App {
         let Some(person) = person.filter(|person| verdict.fits && !person.disabled) else {
             return Err(self.absent(wrong_login()));
         };
-        let (tenant, role) = self.tenant_of(person.id, attempt.tenant.as_deref()).await?;
+        let Place { tenant, life, role } = self.tenant_of(person.id, attempt.tenant.as_deref()).await?;
         let device = device_name(attempt.device_name.as_deref().unwrap_or(&visitor.agent));
-        let arrival = Arrival { person, tenant, role, known, device, by_password: true };
+        let arrival = Arrival { person, tenant, life, role, known, device, by_password: true };
         let enrolled = passkeys::enrolled(&mut self.store.read().await?, arrival.person.id).await?;
         let outcome = match (enrolled.is_some(), attempt.totp) {
             (true, None) => {
@@ -210,9 +221,11 @@ impl App {
         let taken = self.factor(waiting.user, &factor, Some(&purpose), now).await?;
         let found = rows::person_by_id(&mut self.store.read().await?, waiting.user).await?;
         let person = found.filter(|person| !person.disabled).ok_or_else(over)?;
-        let (tenant, role) = self.tenant_of(waiting.user, Some(&waiting.tenant.to_string())).await?;
+        let wanted = waiting.tenant.to_string();
+        let Place { tenant, life, role } = self.tenant_of(waiting.user, Some(&wanted)).await?;
         let device = device_name(&visitor.agent);
-        let arrival = Arrival { person, tenant, role, known: waiting.device, device, by_password: true };
+        let known = waiting.device;
+        let arrival = Arrival { person, tenant, life, role, known, device, by_password: true };
         let tokens = self.open_session(visitor, &arrival, Some(taken), Some(digest), now).await?;
         self.count_success(&subjects).await?;
         Ok(tokens)
@@ -266,11 +279,7 @@ impl App {
 
     /// The tenant to log in to: the one that is named, or the first that the
     /// person joined.
-    pub(super) async fn tenant_of(
-        &self,
-        user: UserId,
-        named: Option<&str>,
-    ) -> Result<(TenantId, Role), Failure> {
+    pub(super) async fn tenant_of(&self, user: UserId, named: Option<&str>) -> Result<Place, Failure> {
         // From the database: what this replica knows may be a moment old.
         let conn = &mut self.store.read().await?;
         let named = named.filter(|named| !named.is_empty());
@@ -292,6 +301,7 @@ impl App {
             Some(tenant) => rows::membership(conn, tenant.state.id, user).await?,
             None => None,
         };
+        let found = found.filter(|tenant| !tenant.state.deleted);
         let (Some(tenant), Some(role)) = (found, role) else {
             let message = "the person is not a member of that tenant, or of none";
             return Err(self.absent(Refusal::new(Reason::TenantMismatch, message)));
@@ -299,7 +309,12 @@ impl App {
         if tenant.state.suspended {
             return Err(Refusal::tenant_suspended().into());
         }
-        Ok((tenant.state.id, role))
+        let life = match tenant.session_ttl {
+            0 => MAX_LIFE,
+            seconds => Duration::from_secs(seconds.into()).min(MAX_LIFE),
+        };
+        let role = role_title(conn, tenant.state.id, role).await?;
+        Ok(Place { tenant: tenant.state.id, life, role })
     }
 
     async fn wait_for_factor(
@@ -372,7 +387,7 @@ impl App {
                 id: SessionId::new(now, &*self.entropy),
                 tenant: arrival.tenant,
                 user,
-                expire: now.plus(MAX_LIFE),
+                expire: now.plus(arrival.life),
                 revoked: false,
             },
             methods: Methods::of(&methods),
@@ -416,7 +431,8 @@ impl App {
             let signed_in = SignedIn { at: now, address: visitor.address, device: &arrival.device };
             self.people.post(|letters| letters.new_device(arrival.person.email.clone(), signed_in));
         }
-        self.tokens_for(session, arrival.person.email.clone(), arrival.role, refresh, device, now).await
+        self.tokens_for(session, arrival.person.email.clone(), arrival.role.clone(), refresh, device, now)
+            .await
     }
 
     /// The tokens of a session.
@@ -424,7 +440,7 @@ impl App {
         &self,
         session: Session,
         email: Email,
-        role: Role,
+        role: String,
         refresh: Bearer,
         device: Option<Bearer>,
         now: Timestamp,

@@ -3,14 +3,17 @@
 pub mod bootstrap;
 mod caller;
 pub mod hashing;
+pub mod invitations;
 pub mod keys;
 pub mod login;
+pub mod members;
 pub mod mfa;
 pub mod passkey_login;
 pub mod passkeys;
 mod passwords;
 pub mod people;
 pub mod provider_keys;
+pub mod roles;
 mod sessions;
 pub mod tenants;
 mod tidy;

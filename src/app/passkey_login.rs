@@ -1,7 +1,7 @@
 //! Passkeys in use: alone, as a second factor, and where a fresh one is needed.
 
 use super::App;
-use super::login::{Arrival, Taken, Tokens, wrong_factor};
+use super::login::{Arrival, Place, Taken, Tokens, wrong_factor};
 use super::passkeys::Asked;
 use super::people::Visitor;
 use crate::domain::sessions::device_name;
@@ -65,11 +65,11 @@ impl App {
         let (user, signed) = self.proven(&answer, &Purpose::Login, now).await?;
         let found = people::person_by_id(&mut self.store.read().await?, user).await?;
         let person = found.filter(|person| !person.disabled).ok_or_else(wrong_passkey)?;
-        let (tenant, role) = self.tenant_of(user, attempt.tenant.as_deref()).await?;
+        let Place { tenant, life, role } = self.tenant_of(user, attempt.tenant.as_deref()).await?;
         let known = self.known_device(Some(&person), attempt.device_token.as_deref()).await?;
         let account = self.account(&person.email, Some(&person));
         let device = device_name(attempt.device_name.as_deref().unwrap_or(&visitor.agent));
-        let arrival = Arrival { person, tenant, role, known, device, by_password: false };
+        let arrival = Arrival { person, tenant, life, role, known, device, by_password: false };
         let tokens = self.open_session(visitor, &arrival, Some(Taken::Passkey(signed)), None, now).await?;
         self.store.throttle_change(&[Subject::Elsewhere(account)], Subject::eased).await?;
         Ok(tokens)

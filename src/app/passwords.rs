@@ -237,7 +237,7 @@ impl App {
 }
 
 /// Where what a person does outside of any tenant is written down.
-fn first_tenant(memberships: &[(TenantId, crate::domain::members::Role)]) -> TenantId {
+fn first_tenant(memberships: &[(TenantId, crate::domain::roles::Assigned)]) -> TenantId {
     memberships.first().map_or(TenantId::from_bytes([0; 16]), |(tenant, _)| *tenant)
 }
 

@@ -39,7 +39,7 @@ impl App {
         let user = session.state.user;
         // What they are now: nothing that was taken from them lives on in a token.
         let named = session.state.tenant.to_string();
-        let (_, role) = match self.tenant_of(user, Some(&named)).await {
+        let place = match self.tenant_of(user, Some(&named)).await {
             Err(Failure::Refused(told)) if told.reason == Reason::TenantMismatch => {
                 return Err(Refusal::session_revoked().into());
             }
@@ -58,7 +58,7 @@ impl App {
                 return Err(Refusal::session_revoked().into());
             }
         };
-        self.tokens_for(session, person.email, role, next, None, now).await
+        self.tokens_for(session, person.email, place.role, next, None, now).await
     }
 
     /// Ends the caller's session, or the one of a refresh token.

@@ -9,7 +9,7 @@ use crate::domain::reading::Reading;
 use crate::domain::tenants::{DisplayName, Slug, Tenant, TenantPatch, TenantState};
 use crate::domain::users::{Email, UserState};
 use crate::domain::{Failure, Permission, Reason, Refusal, TenantId, Timestamp, UserId};
-use crate::store::members::{Member, member_insert, member_page};
+use crate::store::members::member_insert;
 use crate::store::tenants as rows;
 use crate::store::users::{user_by_email, user_insert};
 use crate::store::{Error, Tx, Written, keys};
@@ -91,6 +91,9 @@ impl App {
         etag: String,
     ) -> Result<Written<Tenant>, Failure> {
         let id = self.tenant_id(caller, named, Permission::TENANT_UPDATE)?;
+        if patch.features.is_some() {
+            caller.must(Permission::PLATFORM_TENANTS)?;
+        }
         self.tenant_change(caller, id, Action::TenantUpdated, patch, etag, None).await
     }
 
@@ -107,12 +110,32 @@ impl App {
         self.tenant_change(caller, id, Action::TenantSuspended, patch, String::new(), Some(reason)).await
     }
 
-    /// Ends a suspension.
+    /// Ends a suspension, or brings a tenant back that was deleted.
     pub async fn tenant_resume(&self, caller: &Caller, named: &str) -> Result<Written<Tenant>, Failure> {
         caller.must(Permission::PLATFORM_TENANTS)?;
         let id = self.tenant_id(caller, named, Permission::PLATFORM_TENANTS)?;
-        let patch = TenantPatch { suspended: Some(false), ..TenantPatch::default() };
-        self.tenant_change(caller, id, Action::TenantResumed, patch, String::new(), None).await
+        let before = rows::tenant_by_id(&mut self.store.read().await?, id).await?;
+        let was_deleted = before.is_some_and(|before| before.state.deleted);
+        let action = if was_deleted { Action::TenantRestored } else { Action::TenantResumed };
+        let patch = TenantPatch { suspended: Some(false), deleted: Some(false), ..TenantPatch::default() };
+        self.tenant_change(caller, id, action, patch, String::new(), None).await
+    }
+
+    /// Deletes a tenant: nothing of it is accepted any more. Its rows go later,
+    /// and until then it can be brought back.
+    pub async fn tenant_delete(
+        &self,
+        caller: &Caller,
+        named: &str,
+        etag: String,
+    ) -> Result<Written<Tenant>, Failure> {
+        let id = self.tenant_id(caller, named, Permission::TENANT_DELETE)?;
+        if !caller.may(Permission::PLATFORM_TENANTS) {
+            caller.person()?;
+            self.must_be_recent(caller)?;
+        }
+        let patch = TenantPatch { deleted: Some(true), ..TenantPatch::default() };
+        self.tenant_change(caller, id, Action::TenantDeleted, patch, etag, None).await
     }
 
     /// Sets where the caller's tenant may be used from. A list that would shut
@@ -129,16 +152,6 @@ impl App {
         }
         let patch = TenantPatch { networks: Some(networks), ..TenantPatch::default() };
         self.tenant_change(caller, caller.tenant(), Action::AllowlistSet, patch, String::new(), None).await
-    }
-
-    /// A page of the caller's tenant's members, and whether there is more.
-    pub async fn member_list(&self, caller: &Caller, page: Page) -> Result<(Vec<Member>, bool), Failure> {
-        caller.must(Permission::MEMBERS_READ)?;
-        let mut conn = self.store.read().await.map_err(Failure::from)?;
-        let mut members = member_page(&mut conn, caller.tenant(), page).await.map_err(Failure::from)?;
-        let more = members.len() > usize::from(page.size);
-        members.truncate(usize::from(page.size));
-        Ok((members, more))
     }
 
     /// The tenant that a request names. Another one than the caller's exists
@@ -198,17 +211,9 @@ pub fn tenant_etag(tenant: &Tenant) -> String {
 }
 
 pub(super) fn new_tenant(id: TenantId, wanted: &NewTenant, now: Timestamp) -> Tenant {
-    let state = TenantState {
-        id,
-        slug: wanted.slug.clone(),
-        suspended: false,
-        networks: Networks::default(),
-        per_minute: 0,
-        mfa_required: false,
-        entitlements: <_>::default(),
-    };
+    let state = TenantState::new(id, wanted.slug.clone());
     let display_name = wanted.display_name.clone().unwrap_or_else(|| DisplayName::from(&wanted.slug));
-    Tenant { state, display_name, access_ttl: 0, create_time: now, update_time: now, version: 1 }
+    Tenant::new(state, display_name, now)
 }
 
 async fn insert_with_owner(

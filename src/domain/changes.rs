@@ -6,6 +6,7 @@
 use super::keys::KeyState;
 use super::members::MemberState;
 use super::reading::Reading;
+use super::roles::RoleState;
 use super::sessions::SessionState;
 use super::signing::SigningKeyState;
 use super::tenants::TenantState;
@@ -20,6 +21,8 @@ pub enum Change {
     Tenant(TenantState),
     /// A person is now like this.
     User(UserState),
+    /// A role of a tenant is now like this.
+    Role(RoleState),
     /// A membership is now like this.
     Member(MemberState),
     /// A key is now like this.
@@ -35,7 +38,7 @@ impl Change {
     /// what else is presented to them they ask the server about.
     pub const fn is_watched(&self) -> bool {
         match self {
-            Self::Tenant(_) | Self::User(_) | Self::Member(_) | Self::Key(_) => true,
+            Self::Tenant(_) | Self::User(_) | Self::Role(_) | Self::Member(_) | Self::Key(_) => true,
             Self::Session(_) | Self::SigningKey(_) => false,
         }
     }

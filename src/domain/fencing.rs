@@ -123,8 +123,11 @@ impl KeyPatch {
 impl TenantPatch {
     /// Whether it says anything of what the tenant's credentials may do.
     pub const fn sets_rights(&self) -> bool {
-        let Self { display_name: _, per_minute, networks, suspended, mfa_required, access_ttl: _ } = self;
-        per_minute.is_some() || networks.is_some() || suspended.is_some() || mfa_required.is_some()
+        let Self { per_minute, networks, suspended, mfa_required, features, deleted, .. } = self;
+        // What the rest says holds for what is made from now on.
+        let Self { display_name: _, access_ttl: _, session_ttl: _, key_kinds: _, .. } = self;
+        let checked = per_minute.is_some() || networks.is_some() || mfa_required.is_some();
+        checked || suspended.is_some() || features.is_some() || deleted.is_some()
     }
 }
 

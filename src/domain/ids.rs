@@ -118,6 +118,16 @@ id!(
     "user"
 );
 id!(
+    /// A role that a tenant made for itself.
+    RoleId,
+    "role"
+);
+id!(
+    /// An invitation.
+    InvitationId,
+    "invitation"
+);
+id!(
     /// An API key; public, unlike the key's secret.
     KeyId,
     "key"

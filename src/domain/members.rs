@@ -1,13 +1,13 @@
 //! Memberships and the roles that come with Doorward.
 
 use super::permission::{Permission, Permissions};
+use super::roles::Assigned;
 use super::{TenantId, UserId};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// A built-in role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Exactly one a tenant; may do everything in it.
     Owner,
@@ -109,7 +109,7 @@ pub struct MemberState {
     /// this person
     pub user: UserId,
     /// has this role; `None` once removed.
-    pub role: Option<Role>,
+    pub role: Option<Assigned>,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::address::Networks;
 use super::entitlements::Entitlements;
 use super::keys::KeyKind;
 use super::members::Role;
+use super::roles::{Assigned, RoleState};
 use super::tenants::{Slug, TenantState};
 use super::users::Email;
 use super::{Permissions, TenantId, UserId};
@@ -26,6 +27,8 @@ pub enum Standing {
 pub enum Title {
     /// A member, by their role.
     Member(Role),
+    /// A member by a role of the tenant's own: its place in [`Home::roles`].
+    Custom(u8),
     /// A person who is no member.
     Stranger,
     /// An operator in a tenant that is not theirs.
@@ -35,21 +38,11 @@ pub enum Title {
 }
 
 impl Title {
-    /// The role's name, as answers tell it.
-    pub const fn name(self) -> &'static str {
+    /// Whether it is a member's.
+    pub const fn is_member(self) -> bool {
         match self {
-            Self::Member(role) => role.name(),
-            Self::Stranger => "",
-            Self::Operator => "operator",
-            Self::Machine(kind) => kind.name(),
-        }
-    }
-
-    /// The role, of a member.
-    pub const fn role(self) -> Option<Role> {
-        match self {
-            Self::Member(role) => Some(role),
-            Self::Stranger | Self::Operator | Self::Machine(_) => None,
+            Self::Member(_) | Self::Custom(_) => true,
+            Self::Stranger | Self::Operator | Self::Machine(_) => false,
         }
     }
 }
@@ -63,12 +56,21 @@ pub struct Home {
     pub text: Bytes,
     /// What is known of the tenant; nothing until its change has come.
     pub state: Option<TenantState>,
+    /// The roles that the tenant made for itself. A place is another role's
+    /// only after nobody had the one before any more.
+    pub roles: Box<[RoleState]>,
 }
 
 impl Home {
     /// What principals of this tenant share.
     pub fn new(id: TenantId, state: Option<TenantState>) -> Self {
-        Self { id, text: Bytes::copy_from_slice(&id.to_text()), state }
+        Self { id, text: Bytes::copy_from_slice(&id.to_text()), state, roles: Box::default() }
+    }
+
+    /// The same tenant with these roles of its own.
+    #[must_use]
+    pub fn with_roles(self, roles: &[RoleState]) -> Self {
+        Self { roles: roles.into(), ..self }
     }
 }
 
@@ -99,6 +101,30 @@ impl Principal {
         self.home.id
     }
 
+    /// The name of what it acts as, as answers tell it.
+    pub fn role_name(&self) -> &str {
+        match self.title {
+            Title::Member(role) => role.name(),
+            Title::Custom(at) => self.custom(at).map_or("", |role| role.name.as_str()),
+            Title::Stranger => "",
+            Title::Operator => "operator",
+            Title::Machine(kind) => kind.name(),
+        }
+    }
+
+    /// The role, of a member.
+    pub fn role(&self) -> Option<Assigned> {
+        match self.title {
+            Title::Member(role) => Some(Assigned::BuiltIn(role)),
+            Title::Custom(at) => self.custom(at).map(|role| Assigned::Custom(role.id)),
+            Title::Stranger | Title::Operator | Title::Machine(_) => None,
+        }
+    }
+
+    fn custom(&self, at: u8) -> Option<&RoleState> {
+        self.home.roles.get(usize::from(at))
+    }
+
     /// The tenant's short name, once known.
     pub fn slug(&self) -> Option<&Slug> {
         self.home.state.as_ref().map(|tenant| &tenant.slug)
@@ -112,6 +138,11 @@ impl Principal {
     /// Whether the tenant's people must give a second factor.
     pub fn demands_mfa(&self) -> bool {
         self.home.state.as_ref().is_some_and(|tenant| tenant.mfa_required)
+    }
+
+    /// Whether the tenant has licensed the feature.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.home.state.as_ref().is_some_and(|tenant| tenant.features.has(name))
     }
 
     /// What the tenant is entitled to.

@@ -38,7 +38,10 @@ pure! {
     ipnet::AddrParseError,
     prost_types::DurationError,
     std::ffi::OsString,
+    super::features::BadFeature,
     super::ids::BadId,
+    super::members::UnknownRole,
+    super::roles::BadRoleName,
     super::signing::BadAlgorithm,
     super::signing::BadKid,
 }

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// The shortest that a tenant can make its sessions.
+pub const MIN_LIFE: Duration = Duration::from_mins(5);
+
 /// How long a session lasts at most, however often it is refreshed.
 pub const MAX_LIFE: Duration = Duration::from_hours(30 * 24);
 

@@ -2,6 +2,8 @@
 
 use super::address::Networks;
 use super::entitlements::Entitlements;
+use super::features::Features;
+use super::keys::KeyKind;
 use super::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -105,6 +107,29 @@ pub struct TenantState {
     /// What it is entitled to.
     #[serde(default, skip_serializing_if = "Entitlements::is_empty")]
     pub entitlements: Entitlements,
+    /// Whether it was deleted: nothing of it is accepted, and it is soon gone.
+    #[serde(default)]
+    pub deleted: bool,
+    /// What it has licensed.
+    #[serde(default)]
+    pub features: Features,
+}
+
+impl TenantState {
+    /// A new tenant, with nothing said.
+    pub fn new(id: TenantId, slug: Slug) -> Self {
+        Self {
+            id,
+            slug,
+            suspended: false,
+            networks: Networks::default(),
+            per_minute: 0,
+            mfa_required: false,
+            entitlements: Entitlements::NONE,
+            deleted: false,
+            features: Features::default(),
+        }
+    }
 }
 
 /// A tenant as admins see it.
@@ -116,6 +141,12 @@ pub struct Tenant {
     pub display_name: DisplayName,
     /// How long its access tokens live, in seconds; 0 is the server's default.
     pub access_ttl: u32,
+    /// How long its sessions live at most, in seconds; 0 is the server's default.
+    pub session_ttl: u32,
+    /// The kinds of keys that can be made in it; empty is every kind.
+    pub key_kinds: Vec<KeyKind>,
+    /// When it was deleted.
+    pub delete_time: Option<Timestamp>,
     /// When it was made.
     pub create_time: Timestamp,
     /// When it was last changed.
@@ -139,9 +170,37 @@ pub struct TenantPatch {
     pub mfa_required: Option<bool>,
     /// How long its access tokens live, in seconds; 0 is the server's default.
     pub access_ttl: Option<u32>,
+    /// How long its sessions live at most, in seconds; 0 is the server's default.
+    pub session_ttl: Option<u32>,
+    /// The kinds of keys that can be made in it; empty is every kind.
+    pub key_kinds: Option<Vec<KeyKind>>,
+    /// What it has licensed.
+    pub features: Option<Features>,
+    /// Whether it is deleted.
+    pub deleted: Option<bool>,
 }
 
 impl Tenant {
+    /// A new tenant.
+    pub fn new(state: TenantState, display_name: DisplayName, now: Timestamp) -> Self {
+        Self {
+            state,
+            display_name,
+            access_ttl: 0,
+            session_ttl: 0,
+            key_kinds: Vec::new(),
+            delete_time: None,
+            create_time: now,
+            update_time: now,
+            version: 1,
+        }
+    }
+
+    /// Whether a key of this kind can be made in it.
+    pub fn allows(&self, kind: KeyKind) -> bool {
+        self.key_kinds.is_empty() || self.key_kinds.contains(&kind)
+    }
+
     /// The tenant after the change.
     #[must_use]
     pub fn patched(mut self, patch: TenantPatch, now: Timestamp) -> Self {
@@ -151,6 +210,13 @@ impl Tenant {
         self.state.suspended = patch.suspended.unwrap_or(self.state.suspended);
         self.state.mfa_required = patch.mfa_required.unwrap_or(self.state.mfa_required);
         self.access_ttl = patch.access_ttl.unwrap_or(self.access_ttl);
+        self.session_ttl = patch.session_ttl.unwrap_or(self.session_ttl);
+        self.key_kinds = patch.key_kinds.unwrap_or(self.key_kinds);
+        self.state.features = patch.features.unwrap_or(self.state.features);
+        if let Some(deleted) = patch.deleted {
+            self.state.deleted = deleted;
+            self.delete_time = deleted.then_some(self.delete_time.unwrap_or(now));
+        }
         self.update_time = now;
         self.version += 1;
         self

@@ -4,9 +4,11 @@
 mod authn;
 mod deadline;
 mod keys;
+mod members;
 mod passkeys;
 mod people;
 mod provider_keys;
+mod roles;
 mod shapes;
 mod tenancy;
 mod unary;

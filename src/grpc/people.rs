@@ -286,7 +286,7 @@ pub(super) fn told(tokens: &Tokens) -> Told {
         user: Some(pb::LoginUser {
             id: tokens.session.state.user.to_string(),
             email: tokens.email.as_str().to_owned(),
-            role: tokens.role.name().to_owned(),
+            role: tokens.role.clone(),
             tenant_id: tokens.session.state.tenant.to_string(),
         }),
     }

@@ -3,11 +3,13 @@
 use crate::app::keys::{ForeignKey, NewKey, Receipt, Shown};
 use crate::app::tenants::{NewTenant, tenant_etag};
 use crate::domain::address::Networks;
+use crate::domain::features::{Feature, Features};
 use crate::domain::keys::{Environment, Key, KeyKind, KeyPatch, KeyStatus};
 use crate::domain::limits::Limit;
 use crate::domain::members::Role;
 use crate::domain::paging::{BadPage, Page};
 use crate::domain::refusal::Faults;
+use crate::domain::sessions::{MAX_LIFE, MIN_LIFE};
 use crate::domain::signing::MAX_TOKEN_LIFE;
 use crate::domain::tenants::{Tenant, TenantPatch};
 use crate::domain::{Digest, Permission, Permissions, Refusal, Timestamp};
@@ -77,7 +79,7 @@ fn to_limit(faults: &mut Faults, field: &'static str, per_minute: u32) -> u32 {
     per_minute
 }
 
-fn to_request_id(faults: &mut Faults, request_id: &str) -> Option<String> {
+pub fn to_request_id(faults: &mut Faults, request_id: &str) -> Option<String> {
     if request_id.is_empty() {
         return None;
     }
@@ -152,7 +154,7 @@ pub fn foreign_key(wanted: pb::ImportApiKeyRequest, now: Timestamp) -> Result<Fo
 }
 
 /// The paths of an update mask. An empty mask is an error: it would change nothing.
-fn mask<'a>(
+pub fn mask<'a>(
     faults: &mut Faults,
     mask: Option<&'a prost_types::FieldMask>,
     known: &[&str],
@@ -269,8 +271,15 @@ pub fn new_tenant(wanted: &pb::CreateTenantRequest) -> Result<NewTenant, Refusal
 }
 
 /// What of a tenant can be changed by `UpdateTenant`.
-const TENANT_FIELDS: &[&str] =
-    &["display_name", "default_rate_limit", "mfa_required", "access_token_lifetime_seconds"];
+const TENANT_FIELDS: &[&str] = &[
+    "display_name",
+    "default_rate_limit",
+    "mfa_required",
+    "access_token_lifetime_seconds",
+    "session_lifetime_seconds",
+    "allowed_key_kinds",
+    "features",
+];
 
 pub fn tenant_patch(wanted: &pb::UpdateTenantRequest) -> Result<TenantPatch, Refusal> {
     let mut faults = Faults::default();
@@ -291,7 +300,34 @@ pub fn tenant_patch(wanted: &pb::UpdateTenantRequest) -> Result<TenantPatch, Ref
         }
         patch.access_ttl = Some(wanted.access_token_lifetime_seconds);
     }
+    if paths.contains("session_lifetime_seconds") {
+        let seconds = wanted.session_lifetime_seconds;
+        let life = Duration::from_secs(seconds.into());
+        if seconds > 0 && !(MIN_LIFE..=MAX_LIFE).contains(&life) {
+            faults.add("session_lifetime_seconds", "must be 300 to 2592000, or 0 for the server's default");
+        }
+        patch.session_ttl = Some(seconds);
+    }
+    if paths.contains("allowed_key_kinds") {
+        let kinds = wanted.allowed_key_kinds.iter().filter_map(|kind| to_kind(&mut faults, *kind));
+        patch.key_kinds = Some(kinds.collect());
+    }
+    if paths.contains("features") {
+        patch.features = Some(to_features(&mut faults, &wanted.features));
+    }
     faults.check().map(|()| patch)
+}
+
+fn to_features(faults: &mut Faults, names: &[String]) -> Features {
+    if names.len() > Features::MOST {
+        faults.add("features", format!("must be at most {}", Features::MOST));
+        return Features::default();
+    }
+    let mut found = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        found.extend(faults.take(format!("features[{at}]"), name.parse::<Feature>()));
+    }
+    found.into_iter().collect()
 }
 
 pub fn allowlist(wanted: &pb::SetIpAllowlistRequest) -> Result<Networks, Refusal> {
@@ -301,7 +337,11 @@ pub fn allowlist(wanted: &pb::SetIpAllowlistRequest) -> Result<Networks, Refusal
 }
 
 pub fn tenant(tenant: &Tenant) -> pb::Tenant {
-    let state = if tenant.state.suspended { pb::TenantState::Suspended } else { pb::TenantState::Active };
+    let state = match (tenant.state.deleted, tenant.state.suspended) {
+        (true, _) => pb::TenantState::Deleted,
+        (false, true) => pb::TenantState::Suspended,
+        (false, false) => pb::TenantState::Active,
+    };
     pb::Tenant {
         id: tenant.state.id.to_string(),
         slug: tenant.state.slug.to_string(),
@@ -314,17 +354,22 @@ pub fn tenant(tenant: &Tenant) -> pb::Tenant {
         etag: tenant_etag(tenant),
         mfa_required: tenant.state.mfa_required,
         access_token_lifetime_seconds: tenant.access_ttl,
+        session_lifetime_seconds: tenant.session_ttl,
+        allowed_key_kinds: tenant.key_kinds.iter().map(|kind| from_kind(*kind).into()).collect(),
+        features: tenant.state.features.iter().map(ToString::to_string).collect(),
+        delete_time: tenant.delete_time.map(from_time),
     }
 }
 
-pub fn roles() -> Vec<pb::Role> {
+pub fn built_in_roles() -> impl Iterator<Item = pb::Role> {
     let role = |role: Role| pb::Role {
         name: role.name().to_owned(),
         description: role.about().to_owned(),
         permissions: names(role.permissions()),
         built_in: true,
+        ..pb::Role::default()
     };
-    Role::ALL.into_iter().map(role).collect()
+    Role::ALL.into_iter().map(role)
 }
 
 pub fn permissions() -> Vec<pb::Permission> {

@@ -1,10 +1,11 @@
 //! `doorward.v1.TenancyService`.
 
 use super::shapes::page;
-use super::{open, reply, shapes};
+use super::{open, reply, shapes, visit};
 use crate::app::{App, Caller};
 use crate::domain::paging::Page;
 use crate::domain::{Failure, Refusal};
+use crate::guard;
 use crate::pb::v1 as pb;
 use crate::pb::v1::tenancy_service_server::TenancyService;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 /// The service.
 pub struct Tenancy {
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
 }
 
 impl Tenancy {
@@ -94,24 +95,14 @@ impl Tenancy {
         Ok(pb::ResumeTenantResponse { tenant, revision })
     }
 
-    async fn members(
+    async fn delete(
         &self,
         caller: &Caller,
-        wanted: pb::ListMembersRequest,
-    ) -> Result<pb::ListMembersResponse, Failure> {
-        self.app.at_least(&wanted.min_revision).await?;
-        let page = page(wanted.page_size, &wanted.page_token, "members")?;
-        let (members, more) = self.app.member_list(caller, page).await?;
-        let last = members.last().filter(|_| more);
-        let next_page_token =
-            last.map(|last| Page::token(last.user.as_bytes(), "members")).unwrap_or_default();
-        let members = members.iter().map(|member| pb::Member {
-            user_id: member.user.to_string(),
-            email: member.email.as_str().to_owned(),
-            role: member.role.name().to_owned(),
-            create_time: Some(shapes::from_time(member.create_time)),
-        });
-        Ok(pb::ListMembersResponse { members: members.collect(), next_page_token })
+        wanted: pb::DeleteTenantRequest,
+    ) -> Result<pb::DeleteTenantResponse, Failure> {
+        let written = self.app.tenant_delete(caller, needed(&wanted.id)?, wanted.etag).await?;
+        let (tenant, revision) = (Some(shapes::tenant(&written.value)), written.revision.to_string());
+        Ok(pb::DeleteTenantResponse { tenant, revision })
     }
 
     async fn set_allowlist(
@@ -187,8 +178,8 @@ impl TenancyService for Tenancy {
         &self,
         request: Request<pb::ListRolesRequest>,
     ) -> Result<Response<pb::ListRolesResponse>, Status> {
-        let (caller, _) = open(request)?;
-        reply(&caller.correlation, Ok(pb::ListRolesResponse { roles: shapes::roles() }))
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.roles(&caller, wanted).await)
     }
 
     async fn list_permissions(
@@ -205,6 +196,107 @@ impl TenancyService for Tenancy {
     ) -> Result<Response<pb::SetIpAllowlistResponse>, Status> {
         let (caller, wanted) = open(request)?;
         reply(&caller.correlation, self.set_allowlist(&caller, wanted).await)
+    }
+
+    async fn delete_tenant(
+        &self,
+        request: Request<pb::DeleteTenantRequest>,
+    ) -> Result<Response<pb::DeleteTenantResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.delete(&caller, wanted).await)
+    }
+
+    async fn update_member_role(
+        &self,
+        request: Request<pb::UpdateMemberRoleRequest>,
+    ) -> Result<Response<pb::UpdateMemberRoleResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.update_role_of(&caller, wanted).await)
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<pb::RemoveMemberRequest>,
+    ) -> Result<Response<pb::RemoveMemberResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.remove(&caller, wanted).await)
+    }
+
+    async fn transfer_ownership(
+        &self,
+        request: Request<pb::TransferOwnershipRequest>,
+    ) -> Result<Response<pb::TransferOwnershipResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.transfer(&caller, wanted).await)
+    }
+
+    async fn create_invitation(
+        &self,
+        request: Request<pb::CreateInvitationRequest>,
+    ) -> Result<Response<pb::CreateInvitationResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.invite(&caller, wanted).await)
+    }
+
+    async fn list_invitations(
+        &self,
+        request: Request<pb::ListInvitationsRequest>,
+    ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.invitations(&caller, wanted).await)
+    }
+
+    async fn resend_invitation(
+        &self,
+        request: Request<pb::ResendInvitationRequest>,
+    ) -> Result<Response<pb::ResendInvitationResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.resend(&caller, wanted).await)
+    }
+
+    async fn revoke_invitation(
+        &self,
+        request: Request<pb::RevokeInvitationRequest>,
+    ) -> Result<Response<pb::RevokeInvitationResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.uninvite(&caller, wanted).await)
+    }
+
+    async fn create_role(
+        &self,
+        request: Request<pb::CreateRoleRequest>,
+    ) -> Result<Response<pb::CreateRoleResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.create_one_role(&caller, wanted).await)
+    }
+
+    async fn update_role(
+        &self,
+        request: Request<pb::UpdateRoleRequest>,
+    ) -> Result<Response<pb::UpdateRoleResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.update_one_role(&caller, wanted).await)
+    }
+
+    async fn delete_role(
+        &self,
+        request: Request<pb::DeleteRoleRequest>,
+    ) -> Result<Response<pb::DeleteRoleResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.delete_one_role(&caller, wanted).await)
+    }
+
+    async fn accept_invitation(
+        &self,
+        request: Request<pb::AcceptInvitationRequest>,
+    ) -> Result<Response<pb::AcceptInvitationResponse>, Status> {
+        let caller = guard::caller(&request).cloned();
+        let (visitor, wanted) = visit(request)?;
+        let told = match &caller {
+            Ok(caller) => self.accept(Some(caller), &visitor, wanted).await,
+            Err(_nobody) => self.accept(None, &visitor, wanted).await,
+        };
+        reply(&visitor.correlation, told)
     }
 }
 

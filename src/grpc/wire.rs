@@ -87,7 +87,7 @@ fn fixed(principal: &Principal, permissions: Permissions) -> pb::Principal {
         tenant_slug: principal.slug().map(ToString::to_string).unwrap_or_default(),
         user_id: user,
         email: principal.email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
-        role: principal.title.name().to_owned(),
+        role: principal.role_name().to_owned(),
         permissions: names(permissions),
         auth_methods: vec!["api_key".to_owned()],
         entitlements: principal.entitlements().names().map(str::to_owned).collect(),

@@ -185,6 +185,18 @@ policies! {
     "/doorward.v1.TenancyService/UpdateTenant": Need::Credential, One, TenantUpdated;
     "/doorward.v1.TenancyService/SuspendTenant": Need::Permission(Permission::PLATFORM_TENANTS), Nothing, TenantSuspended;
     "/doorward.v1.TenancyService/ResumeTenant": Need::Permission(Permission::PLATFORM_TENANTS), One, TenantResumed;
+    "/doorward.v1.TenancyService/DeleteTenant": Need::Credential, Nothing, TenantDeleted;
+    "/doorward.v1.TenancyService/UpdateMemberRole": Need::Permission(Permission::ADMIN_USERS), One, MemberRoleChanged;
+    "/doorward.v1.TenancyService/RemoveMember": Need::Credential, Nothing, MemberRemoved;
+    "/doorward.v1.TenancyService/TransferOwnership": Need::Credential, One, OwnershipTransferred;
+    "/doorward.v1.TenancyService/CreateInvitation": Need::Permission(Permission::ADMIN_USERS), One, InvitationCreated;
+    "/doorward.v1.TenancyService/ListInvitations": Need::Permission(Permission::ADMIN_USERS), One => uses(&[]);
+    "/doorward.v1.TenancyService/ResendInvitation": Need::Permission(Permission::ADMIN_USERS), One, InvitationResent;
+    "/doorward.v1.TenancyService/RevokeInvitation": Need::Permission(Permission::ADMIN_USERS), Nothing, InvitationRevoked;
+    "/doorward.v1.TenancyService/AcceptInvitation": Need::Either, Nothing, InvitationAccepted;
+    "/doorward.v1.TenancyService/CreateRole": Need::Permission(Permission::ROLES_MANAGE), One, RoleCreated;
+    "/doorward.v1.TenancyService/UpdateRole": Need::Permission(Permission::ROLES_MANAGE), One, RoleUpdated;
+    "/doorward.v1.TenancyService/DeleteRole": Need::Permission(Permission::ROLES_MANAGE), Nothing, RoleDeleted;
     "/doorward.v1.TenancyService/ListMembers": Need::Permission(Permission::MEMBERS_READ), One => uses(&[]);
     "/doorward.v1.TenancyService/ListRoles": Need::Permission(Permission::MEMBERS_READ), One => uses(&[]);
     "/doorward.v1.TenancyService/ListPermissions": Need::Credential, One => uses(&[]);

@@ -33,7 +33,6 @@ use super::grpc::Answering;
 use super::options::Options;
 use super::sink::Lines;
 use crate::app::{Caller, Terms, Verified};
-use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::members::Role;
 use crate::domain::principal::{Home, Principal, Standing, Title};
@@ -104,15 +103,7 @@ pub fn tenant() -> TenantId {
 
 fn caller(correlation: Correlation) -> Caller {
     let permissions = Permissions::of(&[Permission::INGEST_WRITE]);
-    let state = TenantState {
-        id: tenant(),
-        slug: "acme".parse().unwrap(),
-        suspended: false,
-        networks: Networks::default(),
-        per_minute: 0,
-        mfa_required: false,
-        entitlements: <_>::default(),
-    };
+    let state = TenantState::new(tenant(), "acme".parse().unwrap());
     let principal = Principal {
         home: Arc::new(Home::new(tenant(), Some(state))),
         kind: KeyKind::Ingest,

@@ -7,6 +7,7 @@ use crate::domain::changes::Change;
 use crate::domain::entitlements::Entitlements;
 use crate::domain::keys::{Environment, KeyKind, KeyState, Previous};
 use crate::domain::members::MemberState;
+use crate::domain::roles::RoleState;
 use crate::domain::tenants::TenantState;
 use crate::domain::users::UserState;
 use crate::domain::{Digest, Permissions};
@@ -18,6 +19,7 @@ pub fn from_change(change: &Change) -> Option<pb::WatchedState> {
     let state = match change {
         Change::Tenant(tenant) => State::Tenant(from_tenant(tenant)),
         Change::User(user) => State::User(from_user(user)),
+        Change::Role(role) => State::Role(from_role(role)),
         Change::Member(member) => State::Member(from_member(member)),
         Change::Key(key) => State::Key(from_key(key)),
         Change::Session(_) | Change::SigningKey(_) => return None,
@@ -30,6 +32,7 @@ pub fn to_change(told: pb::WatchedState) -> Result<Change, Unreadable> {
     Ok(match told.state.ok_or(Unreadable("state"))? {
         State::Tenant(tenant) => Change::Tenant(to_tenant(&tenant)?),
         State::User(user) => Change::User(to_user(&user)?),
+        State::Role(role) => Change::Role(to_role(&role)?),
         State::Member(member) => Change::Member(to_member(&member)?),
         State::Key(key) => Change::Key(Box::new(to_key(&key)?)),
     })
@@ -73,19 +76,21 @@ fn from_tenant(tenant: &TenantState) -> pb::WatchedTenant {
         suspended: tenant.suspended,
         allowed_networks: tenant.networks.to_texts(),
         per_minute: tenant.per_minute,
+        deleted: tenant.deleted,
+        features: tenant.features.iter().map(ToString::to_string).collect(),
         entitlements: tenant.entitlements.names().map(str::to_owned).collect(),
     }
 }
 
 fn to_tenant(told: &pb::WatchedTenant) -> Result<TenantState, Unreadable> {
     Ok(TenantState {
-        id: text("tenant.id", &told.id)?,
-        slug: text("tenant.slug", &told.slug)?,
         suspended: told.suspended,
+        deleted: told.deleted,
         networks: networks(&told.allowed_networks)?,
         per_minute: told.per_minute,
-        mfa_required: false,
+        features: told.features.iter().flat_map(|name| name.parse()).collect(),
         entitlements: Entitlements::named(told.entitlements.iter().map(String::as_str)),
+        ..TenantState::new(text("tenant.id", &told.id)?, text("tenant.slug", &told.slug)?)
     })
 }
 
@@ -107,11 +112,31 @@ fn to_user(told: &pb::WatchedUser) -> Result<UserState, Unreadable> {
     })
 }
 
+fn from_role(role: &RoleState) -> pb::WatchedRole {
+    pb::WatchedRole {
+        id: role.id.to_string(),
+        tenant_id: role.tenant.to_string(),
+        name: role.name.as_str().to_owned(),
+        permissions: role.permissions.iter().map(|one| one.name().to_owned()).collect(),
+        deleted: role.deleted,
+    }
+}
+
+fn to_role(told: &pb::WatchedRole) -> Result<RoleState, Unreadable> {
+    Ok(RoleState {
+        id: text("role.id", &told.id)?,
+        tenant: text("role.tenant_id", &told.tenant_id)?,
+        name: text("role.name", &told.name)?,
+        permissions: narrowed_to(&told.permissions),
+        deleted: told.deleted,
+    })
+}
+
 fn from_member(member: &MemberState) -> pb::WatchedMember {
     pb::WatchedMember {
         tenant_id: member.tenant.to_string(),
         user_id: member.user.to_string(),
-        role: member.role.map(|role| role.name().to_owned()).unwrap_or_default(),
+        role: member.role.map(String::from).unwrap_or_default(),
     }
 }
 
@@ -268,16 +293,8 @@ mod tests {
             |(id, slug, (suspended, unlimited), networks, per_minute)| {
                 let (id, slug) = (TenantId::from_bytes(id), slug.parse().unwrap());
                 let entitlements = if unlimited { Entitlements::AI_UNLIMITED } else { Entitlements::NONE };
-                let mfa_required = false;
-                Change::Tenant(TenantState {
-                    id,
-                    slug,
-                    suspended,
-                    networks,
-                    per_minute,
-                    mfa_required,
-                    entitlements,
-                })
+                let state = TenantState::new(id, slug);
+                Change::Tenant(TenantState { suspended, networks, per_minute, entitlements, ..state })
             },
         );
         let user = (any::<[u8; 16]>(), "[a-z]{1,9}@[a-z]{1,9}", any::<bool>(), any::<bool>()).prop_map(
@@ -289,7 +306,11 @@ mod tests {
         let member =
             (any::<[u8; 16]>(), any::<[u8; 16]>(), 0..=Role::ALL.len()).prop_map(|(tenant, user, role)| {
                 let (tenant, user) = (TenantId::from_bytes(tenant), UserId::from_bytes(user));
-                Change::Member(MemberState { tenant, user, role: Role::ALL.get(role).copied() })
+                Change::Member(MemberState {
+                    tenant,
+                    user,
+                    role: Role::ALL.get(role).copied().map(Role::into),
+                })
             });
         prop_oneof![tenant, user, member]
     }

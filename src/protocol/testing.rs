@@ -27,20 +27,15 @@ pub struct House {
 impl House {
     pub fn new() -> Arc<Self> {
         let (view, mut writer) = View::with_room_for(1, 1);
-        let networks = crate::domain::address::Networks::default();
         let slug = "acme".parse().unwrap();
-        writer.apply(Change::Tenant(TenantState {
-            id: TENANT,
-            slug,
-            suspended: false,
-            networks,
-            per_minute: 0,
-            mfa_required: false,
-            entitlements: <_>::default(),
-        }));
+        writer.apply(Change::Tenant(TenantState::new(TENANT, slug)));
         let email = "ada@example.com".parse().unwrap();
         writer.apply(Change::User(UserState { id: USER, email, operator: false, disabled: false }));
-        writer.apply(Change::Member(MemberState { tenant: TENANT, user: USER, role: Some(Role::Owner) }));
+        writer.apply(Change::Member(MemberState {
+            tenant: TENANT,
+            user: USER,
+            role: Some(Role::Owner.into()),
+        }));
         let house = Self {
             view,
             writer: Mutex::new(writer),

@@ -270,15 +270,7 @@ async fn run(seed: u64, fenced: bool) -> Tally {
         dice: Arc::clone(&dice),
         silent_until: link(),
     };
-    let tenant = TenantState {
-        id: TENANT,
-        slug: "acme".parse().unwrap(),
-        suspended: false,
-        networks: crate::domain::address::Networks::default(),
-        per_minute: 0,
-        mfa_required: false,
-        entitlements: <_>::default(),
-    };
+    let tenant = TenantState::new(TENANT, "acme".parse().unwrap());
     made.commit(Change::Tenant(tenant));
     let mut replicas = Vec::new();
     for rate in [0, 9_000, -9_000] {

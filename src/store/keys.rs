@@ -142,6 +142,32 @@ pub async fn key_replace(tx: &mut Tx, key: &Key) -> Result<bool> {
     Ok(replaced == 1)
 }
 
+/// Revokes every key of a person in a tenant; gives how many.
+pub async fn keys_revoke_of(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<usize> {
+    let rows: Vec<Row> = api_keys::table
+        .filter(api_keys::tenant_id.eq(tenant.as_bytes().to_vec()))
+        .filter(api_keys::user_id.eq(user.as_bytes().to_vec()))
+        .filter(api_keys::revoke_time.is_null())
+        .select(Row::columns())
+        .load(tx.conn()?)
+        .await?;
+    let at = tx.time().micros();
+    let place = api_keys::table
+        .filter(api_keys::tenant_id.eq(tenant.as_bytes().to_vec()))
+        .filter(api_keys::user_id.eq(user.as_bytes().to_vec()))
+        .filter(api_keys::revoke_time.is_null());
+    let set = (
+        api_keys::revoke_time.eq(at),
+        api_keys::update_time.eq(at),
+        api_keys::version.eq(api_keys::version + 1),
+    );
+    let revoked = diesel::update(place).set(set).execute(tx.conn()?).await?;
+    for row in &rows {
+        tx.record(Change::Key(Box::new(KeyState { revoked: true, ..state(row)? })));
+    }
+    Ok(revoked)
+}
+
 /// Refuses unless the credential of whoever writes stands still, and sees to
 /// it that it does until the commit: a revocation and what was done with the
 /// key have an order.

@@ -13,6 +13,8 @@ pub enum Lock {
     Key,
     /// A tenant that is about to change.
     Tenant,
+    /// A role that is about to change or to be given.
+    Role,
     /// A session that is about to change.
     Session,
     /// A person whose password must stay what it is meanwhile.
@@ -26,6 +28,7 @@ impl Lock {
         match self {
             Self::Key => "SELECT 1 AS one FROM api_keys WHERE id = $1 FOR UPDATE",
             Self::Tenant => "SELECT 1 AS one FROM tenants WHERE id = $1 FOR NO KEY UPDATE",
+            Self::Role => "SELECT 1 AS one FROM roles WHERE id = $1 FOR UPDATE",
             Self::Session => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR NO KEY UPDATE",
             Self::PersonShared => "SELECT 1 AS one FROM users WHERE id = $1 FOR SHARE",
             Self::SessionShared => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR SHARE",

@@ -4,10 +4,10 @@
 use super::lock::Lock;
 use super::query::RunQueryDsl;
 use super::rows::{digest, id, text, time};
-use super::schema::{challenges, devices, mailed_tokens, members, users};
+use super::schema::{challenges, devices, mailed_tokens, members, tenants, users};
 use super::when::when;
 use super::{Conn, Result, Store, Tx};
-use crate::domain::members::Role;
+use crate::domain::roles::Assigned;
 use crate::domain::users::Email;
 use crate::domain::{Digest, TenantId, Timestamp, UserId};
 use diesel::prelude::*;
@@ -87,10 +87,12 @@ pub async fn email_verified(tx: &mut Tx, user: UserId, email: &Email) -> Result<
     Ok(diesel::update(place).set(users::email_verified.eq(true)).execute(tx.conn()?).await? == 1)
 }
 
-/// The tenants that a person belongs to, the one that they joined first coming first.
-pub async fn memberships(conn: &mut Conn, user: UserId, most: i64) -> Result<Vec<(TenantId, Role)>> {
+/// The tenants that a person belongs to and that are not deleted, the one that they joined first coming first.
+pub async fn memberships(conn: &mut Conn, user: UserId, most: i64) -> Result<Vec<(TenantId, Assigned)>> {
     let rows: Vec<(Vec<u8>, String)> = members::table
+        .inner_join(tenants::table)
         .filter(members::user_id.eq(user.as_bytes().to_vec()))
+        .filter(tenants::delete_time.is_null())
         .order((members::create_time, members::tenant_id))
         .limit(most)
         .select((members::tenant_id, members::role))
@@ -100,10 +102,8 @@ pub async fn memberships(conn: &mut Conn, user: UserId, most: i64) -> Result<Vec
 }
 
 /// As what a person belongs to a tenant, if they do.
-pub async fn membership(conn: &mut Conn, tenant: TenantId, user: UserId) -> Result<Option<Role>> {
-    let place = members::table.find((tenant.as_bytes().to_vec(), user.as_bytes().to_vec()));
-    let role: Option<String> = place.select(members::role).first(conn).await.optional()?;
-    role.as_deref().map(text).transpose()
+pub async fn membership(conn: &mut Conn, tenant: TenantId, user: UserId) -> Result<Option<Assigned>> {
+    super::members::member_by_id(conn, tenant, user).await
 }
 
 /// The same, inside the transaction that relies on it.

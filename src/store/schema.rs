@@ -13,7 +13,45 @@ diesel::table! {
         version -> BigInt,
         mfa_required -> Bool,
         access_ttl -> BigInt,
+        session_ttl -> BigInt,
+        key_kinds -> Text,
+        features -> Text,
+        delete_time -> Nullable<BigInt>,
         entitlements -> Text,
+    }
+}
+
+diesel::table! {
+    roles (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        name -> Text,
+        description -> Text,
+        permissions -> Text,
+        create_time -> BigInt,
+        update_time -> BigInt,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    tenant_owners (tenant_id) {
+        tenant_id -> Binary,
+        user_id -> Binary,
+        role -> Text,
+    }
+}
+
+diesel::table! {
+    invitations (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        email -> Text,
+        role -> Text,
+        digest -> Binary,
+        invited_by -> Text,
+        create_time -> BigInt,
+        expire_time -> BigInt,
     }
 }
 
@@ -273,5 +311,6 @@ diesel::table! {
 diesel::joinable!(key_usage -> api_keys (key_id));
 diesel::allow_tables_to_appear_in_same_query!(key_usage, api_keys);
 diesel::joinable!(members -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(members, users);
+diesel::joinable!(members -> tenants (tenant_id));
+diesel::allow_tables_to_appear_in_same_query!(members, users, tenants);
 diesel::allow_tables_to_appear_in_same_query!(replicas, change_head);

@@ -1,11 +1,11 @@
 //! All that a view begins with, as of one moment.
 
 use super::tx::Own;
-use super::{Result, Store, changes, keys, members, sessions, signing_keys, tenants, users};
+use super::{Result, Store, changes, keys, members, roles, sessions, signing_keys, tenants, users};
 use crate::domain::changes::{Change, Revision};
 use crate::domain::members::MemberState;
 use crate::domain::users::UserState;
-use crate::domain::{KeyId, SessionId, TenantId, UserId};
+use crate::domain::{KeyId, RoleId, SessionId, TenantId, UserId};
 
 /// Rows read at once.
 pub(super) const BATCH: i64 = 10_000;
@@ -24,6 +24,7 @@ pub struct Snapshot {
 enum Next {
     Tenants(Option<TenantId>),
     Users(Option<UserId>),
+    Roles(Option<RoleId>),
     Members(Option<(TenantId, UserId)>),
     Keys(Option<KeyId>),
     Sessions(Option<SessionId>),
@@ -55,8 +56,13 @@ impl Snapshot {
         match self.next {
             Next::Tenants(after) => {
                 let page = tenants::page(conn, only, after).await?;
-                self.next = page.last().map_or(Next::Users(None), |last| Next::Tenants(Some(last.id)));
+                self.next = page.last().map_or(Next::Roles(None), |last| Next::Tenants(Some(last.id)));
                 Ok(page.into_iter().map(Change::Tenant).collect())
+            }
+            Next::Roles(after) => {
+                let page = roles::page(conn, only, after).await?;
+                self.next = page.last().map_or(Next::Users(None), |last| Next::Roles(Some(last.id)));
+                Ok(page.into_iter().map(Change::Role).collect())
             }
             Next::Users(after) => {
                 let page = users::page(conn, only, after).await?;

@@ -2,16 +2,18 @@
 
 use super::lock::Lock;
 use super::query::{Columns, RunQueryDsl};
-use super::rows::{count, id, network_texts, networks, text, time};
+use super::rows::{corrupt, count, id, network_texts, networks, text, time};
 use super::schema::tenants;
 use super::snapshot::BATCH;
 use super::when::when;
 use super::{Conn, Error, Result, Tx};
-use crate::domain::TenantId;
 use crate::domain::changes::Change;
 use crate::domain::entitlements::Entitlements;
+use crate::domain::features::Features;
+use crate::domain::keys::KeyKind;
 use crate::domain::paging::Page;
 use crate::domain::tenants::{Slug, Tenant, TenantState};
+use crate::domain::{TenantId, Timestamp};
 use diesel::prelude::*;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -28,6 +30,10 @@ struct Row {
     version: i64,
     mfa_required: bool,
     access_ttl: i64,
+    session_ttl: i64,
+    key_kinds: String,
+    features: String,
+    delete_time: Option<i64>,
     entitlements: String,
 }
 
@@ -45,6 +51,10 @@ impl From<&Tenant> for Row {
             version: tenant.version,
             mfa_required: tenant.state.mfa_required,
             access_ttl: tenant.access_ttl.into(),
+            session_ttl: tenant.session_ttl.into(),
+            key_kinds: tenant.key_kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" "),
+            features: tenant.state.features.to_names(),
+            delete_time: tenant.delete_time.map(Timestamp::micros),
             entitlements: entitlement_names(tenant.state.entitlements),
         }
     }
@@ -61,15 +71,25 @@ impl TryFrom<Row> for Tenant {
                 networks: networks(&row.networks)?,
                 per_minute: count(row.per_minute)?,
                 mfa_required: row.mfa_required,
+                deleted: row.delete_time.is_some(),
+                features: Features::from_names(&row.features).ok_or_else(|| corrupt("an unknown feature"))?,
                 entitlements: Entitlements::named(row.entitlements.split_ascii_whitespace()),
             },
             display_name: text(&row.display_name)?,
             access_ttl: count(row.access_ttl)?,
+            session_ttl: count(row.session_ttl)?,
+            key_kinds: kinds(&row.key_kinds)?,
+            delete_time: row.delete_time.map(time),
             create_time: time(row.create_time),
             update_time: time(row.update_time),
             version: row.version,
         })
     }
+}
+
+fn kinds(names: &str) -> Result<Vec<KeyKind>> {
+    let kind = |name| KeyKind::named(name).ok_or_else(|| corrupt("an unknown kind of keys"));
+    names.split_ascii_whitespace().map(kind).collect()
 }
 
 /// Adds a tenant.

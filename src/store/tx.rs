@@ -49,6 +49,11 @@ impl Tx {
         self.event.time
     }
 
+    /// The connection, for what is read inside the transaction.
+    pub fn reading(&mut self) -> Result<&mut Conn> {
+        self.conn.get()
+    }
+
     /// The connection, for queries.
     pub(super) fn conn(&mut self) -> Result<&mut Conn> {
         self.conn.get()

@@ -205,6 +205,7 @@ impl Concerned {
         Self(Some(match change {
             Change::Tenant(tenant) => Tag::Tenant(tenant.id),
             Change::User(user) => Tag::User(user.id),
+            Change::Role(role) => Tag::Tenant(role.tenant),
             Change::Member(member) => Tag::User(member.user),
             Change::Key(key) => Tag::Credential(CredentialId::Key(key.id)),
             Change::Session(session) => Tag::Credential(CredentialId::Session(session.id)),

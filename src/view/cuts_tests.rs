@@ -18,16 +18,7 @@ const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
 fn tenant(id: TenantId, suspended: bool) -> Change {
     let slug = if id == TENANT { "acme" } else { "umbrella" };
-    let networks = crate::domain::address::Networks::default();
-    Change::Tenant(TenantState {
-        id,
-        slug: slug.parse().unwrap(),
-        suspended,
-        networks,
-        per_minute: 0,
-        mfa_required: false,
-        entitlements: <_>::default(),
-    })
+    Change::Tenant(TenantState { suspended, ..TenantState::new(id, slug.parse().unwrap()) })
 }
 
 fn user(disabled: bool) -> Change {
@@ -36,7 +27,7 @@ fn user(disabled: bool) -> Change {
 }
 
 fn member(tenant: TenantId, role: Role) -> Change {
-    Change::Member(MemberState { tenant, user: USER, role: Some(role) })
+    Change::Member(MemberState { tenant, user: USER, role: Some(role.into()) })
 }
 
 fn key(seed: u8) -> KeyState {

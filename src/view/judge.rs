@@ -311,7 +311,8 @@ impl Judge<'_> {
     /// An operator in a tenant that they are no member of.
     fn operator_in(&self, target: TenantId, home: &Principal) -> Option<Arc<Principal>> {
         let there = self.view.tenant(target)?;
-        let suspended = there.state.as_ref()?.suspended;
+        let state = there.state.as_ref().filter(|state| !state.deleted)?;
+        let suspended = state.suspended;
         Some(Arc::new(Principal {
             home: there,
             kind: KeyKind::User,
@@ -350,7 +351,9 @@ impl Judge<'_> {
         {
             return Err(Refusal::lacks(permission));
         }
-        if let Some(feature) = demand.feature {
+        if let Some(feature) = demand.feature
+            && !principal.has_feature(feature)
+        {
             let refusal =
                 Refusal::new(Reason::FeatureNotLicensed, "the tenant has not licensed this feature");
             return Err(refusal.with("required_feature", feature));

@@ -66,15 +66,7 @@ fn put(key: KeyState) -> Change {
 
 fn state(id: TenantId) -> TenantState {
     let slug = if id == TENANT { "acme" } else { "umbrella" };
-    TenantState {
-        id,
-        slug: slug.parse().unwrap(),
-        suspended: false,
-        networks: Networks::default(),
-        per_minute: 0,
-        mfa_required: false,
-        entitlements: <_>::default(),
-    }
+    TenantState::new(id, slug.parse().unwrap())
 }
 
 fn tenant(id: TenantId) -> Change {
@@ -91,7 +83,7 @@ fn user(operator: bool) -> Change {
 }
 
 fn member(tenant: TenantId, role: Option<Role>) -> Change {
-    Change::Member(MemberState { tenant, user: USER, role })
+    Change::Member(MemberState { tenant, user: USER, role: role.map(Role::into) })
 }
 
 fn elsewhere() -> Networks {

@@ -4,11 +4,12 @@ use super::View;
 use super::index::Index;
 use super::principals::{self, Holder};
 use crate::domain::keys::KeyKind;
-use crate::domain::members::{MemberState, Role};
-use crate::domain::principal::Home;
+use crate::domain::members::MemberState;
+use crate::domain::principal::{Home, Title};
+use crate::domain::roles::{Assigned, RoleState};
 use crate::domain::tenants::TenantState;
 use crate::domain::users::{Email, UserState};
-use crate::domain::{TenantId, UserId};
+use crate::domain::{RoleId, TenantId, UserId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -29,6 +30,29 @@ pub struct People {
 struct Town {
     home: Arc<Home>,
     principals: Vec<u32>,
+}
+
+impl Town {
+    fn new(home: Arc<Home>) -> Self {
+        Self { home, principals: Vec::new() }
+    }
+
+    /// The place of a role that is there.
+    fn place(&self, role: RoleId) -> Option<usize> {
+        self.home.roles.iter().position(|known| known.id == role && !known.deleted)
+    }
+
+    /// The roles with this one among them, and its place.
+    fn roles_with(&self, role: RoleState) -> (Vec<RoleState>, usize) {
+        let mut roles = self.home.roles.to_vec();
+        let place = self.place(role.id).or_else(|| roles.iter().position(|known| known.deleted));
+        let at = place.unwrap_or(roles.len());
+        match roles.get_mut(at) {
+            Some(known) => *known = role,
+            None => roles.push(role),
+        }
+        (roles, at)
+    }
 }
 
 /// A person; kept small, for there are many.
@@ -68,16 +92,42 @@ impl People {
     pub fn apply_tenant(&mut self, tenant: TenantState) {
         let id = tenant.id;
         self.view.slugs.pin().insert(tenant.slug.as_str().to_owned(), id);
-        let home = Arc::new(Home::new(id, Some(tenant)));
+        let home = Home::new(id, Some(tenant));
+        let town = self.tenants.entry(id).or_insert_with(|| Town::new(Arc::new(Home::new(id, None))));
+        let home = Arc::new(home.with_roles(&town.home.roles));
         self.view.tenants.pin().insert(id, Arc::clone(&home));
-        let town = self
-            .tenants
-            .entry(id)
-            .or_insert_with(|| Town { home: Arc::clone(&home), principals: Vec::new() });
         town.home = home;
         for at in town.principals.clone() {
             self.refresh(at);
         }
+    }
+
+    /// A tenant's role is now like this, for everybody who has it.
+    pub fn apply_role(&mut self, role: RoleState) {
+        let id = role.tenant;
+        let town = self.tenants.entry(id).or_insert_with(|| Town::new(Arc::new(Home::new(id, None))));
+        if role.deleted && town.place(role.id).is_none() {
+            return;
+        }
+        let (roles, place) = town.roles_with(role);
+        let Ok(place) = u8::try_from(place) else { return };
+        let home = Arc::new(Home::new(id, town.home.state.clone()).with_roles(&roles));
+        if home.state.is_some() {
+            self.view.tenants.pin().insert(id, Arc::clone(&home));
+        }
+        town.home = home;
+        let have = |at: &u32| self.view.principals.get(*at).and_then(principals::Slot::current);
+        let have = |at: &u32| have(at).is_some_and(|it| it.title == Title::Custom(place));
+        let holders: Vec<u32> = town.principals.iter().copied().filter(have).collect();
+        for at in holders {
+            self.refresh(at);
+        }
+    }
+
+    /// Every role that some tenant made for itself.
+    pub fn roles(&self) -> Vec<RoleState> {
+        let all = self.tenants.values().flat_map(|town| town.home.roles.iter());
+        all.filter(|role| !role.deleted).cloned().collect()
     }
 
     pub fn apply_user(&mut self, user: UserState) {
@@ -101,7 +151,7 @@ impl People {
     pub fn members(&self) -> Vec<(TenantId, UserId)> {
         let numbers = (0..).take(self.next.len());
         let principals = numbers.filter_map(|at| self.view.principals.get(at)?.current());
-        let members = principals.filter(|it| it.title.role().is_some());
+        let members = principals.filter(|it| it.title.is_member());
         members.filter_map(|it| Some((it.tenant(), it.user?))).collect()
     }
 
@@ -116,10 +166,8 @@ impl People {
 
     fn make(&mut self, holder: Holder) -> u32 {
         let at = u32::try_from(self.next.len()).unwrap_or(NONE);
-        let town = self.tenants.entry(holder.tenant).or_insert_with(|| Town {
-            home: Arc::new(Home::new(holder.tenant, None)),
-            principals: Vec::new(),
-        });
+        let home = || Arc::new(Home::new(holder.tenant, None));
+        let town = self.tenants.entry(holder.tenant).or_insert_with(|| Town::new(home()));
         town.principals.push(at);
         let home = Arc::clone(&town.home);
         let person = holder.user.map(|user| self.person(user));
@@ -141,11 +189,11 @@ impl People {
     /// Makes a principal anew from what is known now.
     fn refresh(&self, at: u32) {
         let before = self.view.principals.get(at).and_then(principals::Slot::current);
-        self.remake(at, before.and_then(|it| it.title.role()));
+        self.remake(at, before.and_then(|it| it.role()));
     }
 
     /// Makes a principal anew, with this role.
-    fn remake(&self, at: u32, role: Option<Role>) {
+    fn remake(&self, at: u32, role: Option<Assigned>) {
         let Some(slot) = self.view.principals.get(at) else { return };
         let Some(before) = slot.current() else { return };
         let holder = Holder { tenant: before.tenant(), kind: before.kind, user: before.user };

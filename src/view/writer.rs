@@ -52,6 +52,7 @@ impl Writer {
         match change {
             Change::Tenant(tenant) => self.people.apply_tenant(tenant),
             Change::User(user) => self.people.apply_user(user),
+            Change::Role(role) => self.people.apply_role(role),
             Change::Member(member) => self.people.apply_member(&member),
             Change::Key(key) => self.apply_key(&key),
             Change::Session(session) => self.apply_key(&as_key(&session)),

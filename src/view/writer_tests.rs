@@ -13,19 +13,11 @@ const TENANT: TenantId = TenantId::from_bytes([1; 16]);
 const USER: UserId = UserId::from_bytes([2; 16]);
 
 fn tenant(suspended: bool) -> Change {
-    Change::Tenant(TenantState {
-        id: TENANT,
-        slug: "acme".parse().unwrap(),
-        suspended,
-        networks: crate::domain::address::Networks::default(),
-        per_minute: 0,
-        mfa_required: false,
-        entitlements: <_>::default(),
-    })
+    Change::Tenant(TenantState { suspended, ..TenantState::new(TENANT, "acme".parse().unwrap()) })
 }
 
 fn member(role: Option<Role>) -> Change {
-    Change::Member(MemberState { tenant: TENANT, user: USER, role })
+    Change::Member(MemberState { tenant: TENANT, user: USER, role: role.map(Role::into) })
 }
 
 fn user(disabled: bool) -> Change {
@@ -106,8 +98,8 @@ fn what_happens_to_tenant_person_or_membership_holds_for_their_keys() {
         writer.apply(change);
         assert_eq!(standing(&view, &found), expected);
     }
-    assert_eq!(view.principal(&found).unwrap().title.name(), "viewer");
-    assert_eq!(view.member(TENANT, USER).unwrap().title.name(), "viewer");
+    assert_eq!(view.principal(&found).unwrap().role_name(), "viewer");
+    assert_eq!(view.member(TENANT, USER).unwrap().role_name(), "viewer");
     assert_eq!(view.tenant_named("acme"), Some(TENANT));
 }
 

@@ -18,6 +18,8 @@ mod harness;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod ops;
 #[cfg(test)]
 mod otlp;
@@ -39,6 +41,8 @@ mod replicas;
 mod secrets;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod tenancy;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]

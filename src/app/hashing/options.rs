@@ -2,7 +2,6 @@
 
 use crate::secret::Cost;
 use serde::Deserialize;
-use std::num::NonZero;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -10,8 +9,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HashingOptions {
-    /// Threads, and so hashes at once; as many as cores when 0. More than cores
-    /// only take memory. At most 256.
+    /// Threads, and so hashes at once; when 0 one less than cores, and at least
+    /// one. A storm of logins on every core makes the slowest checks wait about
+    /// twice as long, whatever the priority. At most 256.
     pub threads: usize,
     /// How low their priority is: 0 as everything else, 19 the lowest.
     pub nice: u8,
@@ -28,7 +28,7 @@ pub struct HashingOptions {
 }
 
 impl Default for HashingOptions {
-    /// As many threads as cores, at the lowest priority; 19456 KiB and two
+    /// All cores but one, at the lowest priority; 19456 KiB and two
     /// passes; a wait of a second and 256 in the queue.
     fn default() -> Self {
         let Cost { memory_kib, passes } = Cost::default();
@@ -67,7 +67,7 @@ impl HashingOptions {
     /// Threads, at least one.
     pub fn threads(&self) -> usize {
         match self.threads {
-            0 => available_parallelism().map_or(1, NonZero::get),
+            0 => available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)),
             threads => threads,
         }
     }

@@ -13,6 +13,8 @@ use crate::replica::Settled;
 use crate::secret::{Minted, Profile};
 use crate::store::keys as rows;
 pub use crate::store::keys::KeyFilter;
+use crate::store::people::is_member;
+use crate::store::tenants::tenant_by_id;
 use crate::store::{Error, Tx, Written};
 use rules::{changeable, environment, no_profile, rescope, stale, visible, within, writable};
 use std::time::Duration;
@@ -386,6 +388,7 @@ impl App {
                         let message = format!("a tenant has at most {MAX_KEYS} keys; revoke some");
                         return Err(Refusal::new(Reason::QuotaExceeded, message).into());
                     }
+                    allowed(tx, &key).await?;
                     tx.detail("display_name", key.display_name.as_str());
                     tx.detail("kind", key.state.kind.name());
                     tx.detail("scopes", format!("{:?}", key.state.scopes));
@@ -435,6 +438,21 @@ impl App {
                 .await
         };
         Ok(self.store.detached(writing).await?)
+    }
+}
+
+/// Refuses a key that the tenant allows none of, and one of a person who has
+/// left meanwhile.
+async fn allowed(tx: &mut Tx, key: &Key) -> Result<(), Error> {
+    let (tenant, kind) = (key.state.tenant, key.state.kind);
+    let found = tenant_by_id(tx.reading()?, tenant).await?;
+    if !found.is_some_and(|tenant| tenant.allows(kind)) {
+        let message = format!("this tenant allows no {} keys (allowed_key_kinds)", kind.name());
+        return Err(Refusal::new(Reason::FailedPrecondition, message).into());
+    }
+    match key.state.user {
+        Some(user) if !is_member(tx, tenant, user).await? => Err(Refusal::not_found("user").into()),
+        _ => Ok(()),
     }
 }
 

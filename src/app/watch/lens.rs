@@ -60,6 +60,7 @@ impl Lens {
         let shown = match change {
             Change::Session(_) | Change::SigningKey(_) => false,
             Change::Tenant(tenant) => tenant.id == only.tenant,
+            Change::Role(role) => role.tenant == only.tenant,
             Change::Key(key) => key.tenant == only.tenant,
             Change::User(user) => only.people.contains(&user.id),
             Change::Member(member) if member.tenant != only.tenant => false,
@@ -93,15 +94,7 @@ mod tests {
 
     fn tenant(id: TenantId) -> Change {
         let slug = "acme".parse().unwrap();
-        Change::Tenant(TenantState {
-            id,
-            slug,
-            suspended: true,
-            networks: <_>::default(),
-            per_minute: 0,
-            mfa_required: false,
-            entitlements: <_>::default(),
-        })
+        Change::Tenant(TenantState { suspended: true, ..TenantState::new(id, slug) })
     }
 
     fn user(seed: u8) -> Change {
@@ -110,7 +103,7 @@ mod tests {
     }
 
     fn member(tenant: TenantId, seed: u8, role: Option<Role>) -> Change {
-        Change::Member(MemberState { tenant, user: person(seed), role })
+        Change::Member(MemberState { tenant, user: person(seed), role: role.map(Role::into) })
     }
 
     // A66

@@ -175,6 +175,7 @@ fn update_request(args: UpdateArgs) -> UpdateTenantRequest {
         mfa_required: args.require_mfa.unwrap_or_default(),
         access_token_lifetime_seconds: args.access_token_lifetime.unwrap_or_default(),
         etag: args.etag.unwrap_or_default(),
+        ..UpdateTenantRequest::default()
     }
 }
 

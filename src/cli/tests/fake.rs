@@ -4,7 +4,7 @@ mod keys;
 
 use crate::pb::v1::authn_service_server::{AuthnService, AuthnServiceServer};
 use crate::pb::v1::keys_service_server::KeysServiceServer;
-use crate::pb::v1::tenancy_service_server::{TenancyService, TenancyServiceServer};
+use crate::pb::v1::tenancy_service_server::TenancyServiceServer;
 use crate::pb::v1::*;
 use prost::Message;
 use std::collections::VecDeque;
@@ -90,7 +90,11 @@ impl Fake {
         self.refusals.lock().unwrap().pop_front()
     }
 
-    async fn note<M: Message>(&self, method: &'static str, request: Request<M>) -> Result<M, Status> {
+    pub(super) async fn note<M: Message>(
+        &self,
+        method: &'static str,
+        request: Request<M>,
+    ) -> Result<M, Status> {
         let asked =
             Asked { method, metadata: request.metadata().clone(), body: request.get_ref().encode_to_vec() };
         self.asked.lock().unwrap().push(asked);
@@ -100,7 +104,7 @@ impl Fake {
     }
 }
 
-fn tenant() -> Tenant {
+pub(super) fn tenant() -> Tenant {
     Tenant { id: "tenant_1".to_owned(), slug: "acme".to_owned(), state: 1, ..Tenant::default() }
 }
 
@@ -123,66 +127,7 @@ fn with_device<T>(answer: T, device: &str) -> Response<T> {
     response
 }
 
-type Answer<T> = Result<Response<T>, Status>;
-
-#[tonic::async_trait]
-impl TenancyService for Fake {
-    async fn create_tenant(&self, request: Request<CreateTenantRequest>) -> Answer<CreateTenantResponse> {
-        self.note("CreateTenant", request).await?;
-        let owner_user_id = "user_1".to_owned();
-        Ok(Response::new(CreateTenantResponse {
-            tenant: Some(tenant()),
-            owner_user_id,
-            revision: "1".to_owned(),
-        }))
-    }
-
-    async fn get_tenant(&self, request: Request<GetTenantRequest>) -> Answer<GetTenantResponse> {
-        self.note("GetTenant", request).await?;
-        Ok(Response::new(GetTenantResponse { tenant: Some(tenant()) }))
-    }
-
-    async fn list_tenants(&self, request: Request<ListTenantsRequest>) -> Answer<ListTenantsResponse> {
-        self.note("ListTenants", request).await?;
-        Ok(Response::new(ListTenantsResponse { tenants: vec![tenant()], ..Default::default() }))
-    }
-
-    async fn update_tenant(&self, request: Request<UpdateTenantRequest>) -> Answer<UpdateTenantResponse> {
-        self.note("UpdateTenant", request).await?;
-        Ok(Response::new(UpdateTenantResponse { tenant: Some(tenant()), revision: "1".to_owned() }))
-    }
-
-    async fn suspend_tenant(&self, request: Request<SuspendTenantRequest>) -> Answer<SuspendTenantResponse> {
-        self.note("SuspendTenant", request).await?;
-        Ok(Response::new(SuspendTenantResponse { tenant: Some(tenant()), revision: "1".to_owned() }))
-    }
-
-    async fn resume_tenant(&self, request: Request<ResumeTenantRequest>) -> Answer<ResumeTenantResponse> {
-        self.note("ResumeTenant", request).await?;
-        Ok(Response::new(ResumeTenantResponse { tenant: Some(tenant()), revision: "1".to_owned() }))
-    }
-
-    async fn list_members(&self, request: Request<ListMembersRequest>) -> Answer<ListMembersResponse> {
-        self.note("ListMembers", request).await?;
-        Ok(Response::new(ListMembersResponse::default()))
-    }
-
-    async fn list_roles(&self, _: Request<ListRolesRequest>) -> Answer<ListRolesResponse> {
-        Err(Status::unimplemented("not faked"))
-    }
-
-    async fn list_permissions(&self, _: Request<ListPermissionsRequest>) -> Answer<ListPermissionsResponse> {
-        Err(Status::unimplemented("not faked"))
-    }
-
-    async fn set_ip_allowlist(
-        &self,
-        request: Request<SetIpAllowlistRequest>,
-    ) -> Answer<SetIpAllowlistResponse> {
-        self.note("SetIpAllowlist", request).await?;
-        Ok(Response::new(SetIpAllowlistResponse { tenant: Some(tenant()), revision: "1".to_owned() }))
-    }
-}
+pub(super) type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl AuthnService for Fake {

@@ -2,6 +2,7 @@
 
 mod factors;
 mod fake;
+mod fake_tenancy;
 mod logins;
 mod provider_keys;
 mod usage;

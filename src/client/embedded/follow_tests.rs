@@ -80,17 +80,9 @@ fn terms(profiles: Vec<Profile>) -> Event {
 fn states() -> Vec<pb::WatchedState> {
     let (email, slug) = ("ada@example.com".parse().unwrap(), "acme".parse().unwrap());
     [
-        Change::Tenant(TenantState {
-            id: TENANT,
-            slug,
-            suspended: false,
-            networks: <_>::default(),
-            per_minute: 0,
-            mfa_required: false,
-            entitlements: <_>::default(),
-        }),
+        Change::Tenant(TenantState::new(TENANT, slug)),
         Change::User(UserState { id: USER, email, operator: false, disabled: false }),
-        Change::Member(MemberState { tenant: TENANT, user: USER, role: Some(Role::Member) }),
+        Change::Member(MemberState { tenant: TENANT, user: USER, role: Some(Role::Member.into()) }),
         Change::Key(Box::new(user_key(7, TENANT, USER))),
     ]
     .iter()

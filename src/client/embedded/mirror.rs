@@ -153,17 +153,9 @@ mod tests {
         let mut state = user_key(3, TENANT, USER);
         state.digest = key.digest();
         for change in [
-            Change::Tenant(TenantState {
-                id: TENANT,
-                slug,
-                suspended: false,
-                networks: <_>::default(),
-                per_minute: 0,
-                mfa_required: false,
-                entitlements: <_>::default(),
-            }),
+            Change::Tenant(TenantState::new(TENANT, slug)),
             Change::User(UserState { id: USER, email, operator: false, disabled: false }),
-            Change::Member(MemberState { tenant: TENANT, user: USER, role: Some(Role::Member) }),
+            Change::Member(MemberState { tenant: TENANT, user: USER, role: Some(Role::Member.into()) }),
             Change::Key(Box::new(state)),
         ] {
             writer.apply(change);

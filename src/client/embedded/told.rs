@@ -4,10 +4,12 @@ use crate::domain::entitlements::Entitlements;
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::members::Role;
 use crate::domain::principal::{Home, Principal, Standing, Title};
+use crate::domain::reading::Reading;
+use crate::domain::roles::RoleState;
 use crate::domain::sessions::{Login, Methods};
 use crate::domain::tenants::{Slug, TenantState};
 use crate::domain::users::Email;
-use crate::domain::{CredentialId, Digest, Permissions, Reason, Refusal, TenantId, Timestamp};
+use crate::domain::{CredentialId, Digest, Permissions, Reason, Refusal, RoleId, TenantId, Timestamp};
 use crate::pb::v1 as pb;
 use crate::protocol::Unreadable;
 use crate::protocol::states::to_environment;
@@ -29,13 +31,14 @@ pub fn verified(told: &pb::Principal, digest: Digest) -> Result<Verified, Unread
     let email = given(&told.email).then(|| text::<Email>("principal.email", &told.email)).transpose()?;
     let expire = told.expire_time.map(|time| to_time(time).ok_or(Unreadable("principal.expire_time")));
     let expire = expire.transpose()?.unwrap_or(Timestamp::NEVER);
+    let (title, roles) = title(kind, tenant, &told.role, permissions);
     let principal = Principal {
-        home: Arc::new(Home::new(tenant, home(tenant, told)?)),
+        home: Arc::new(Home::new(tenant, home(tenant, told)?).with_roles(&roles)),
         kind,
         standing: Standing::Good,
         user,
         email,
-        title: title(kind, &told.role),
+        title,
         permissions,
         written: OnceLock::new(),
     };
@@ -83,12 +86,18 @@ fn kind(told: &pb::Principal) -> Result<KeyKind, Unreadable> {
     }
 }
 
-fn title(kind: KeyKind, role: &str) -> Title {
-    match (kind, role.parse::<Role>()) {
-        (KeyKind::User, Ok(role)) => Title::Member(role),
-        (KeyKind::User, Err(_)) => Title::Stranger,
-        (machine, _) => Title::Machine(machine),
+/// As what the principal acts; a role of the tenant's own with what is told of it.
+fn title(kind: KeyKind, tenant: TenantId, role: &str, permissions: Permissions) -> (Title, Vec<RoleState>) {
+    if kind != KeyKind::User {
+        return (Title::Machine(kind), Vec::new());
     }
+    if let Some(role) = role.parse::<Role>().readable() {
+        return (Title::Member(role), Vec::new());
+    }
+    let Some(name) = role.parse().readable() else { return (Title::Stranger, Vec::new()) };
+    // Its id is not told.
+    let id = RoleId::from_bytes([0; 16]);
+    (Title::Custom(0), vec![RoleState { id, tenant, name, permissions, deleted: false }])
 }
 
 /// The tenant's short name and entitlements are all that is told of it.
@@ -97,15 +106,8 @@ fn home(id: TenantId, told: &pb::Principal) -> Result<Option<TenantState>, Unrea
         return Ok(None);
     }
     let slug: Slug = text("principal.tenant_slug", &told.tenant_slug)?;
-    Ok(Some(TenantState {
-        id,
-        slug,
-        suspended: false,
-        networks: <_>::default(),
-        per_minute: 0,
-        mfa_required: false,
-        entitlements: Entitlements::named(told.entitlements.iter().map(String::as_str)),
-    }))
+    let entitlements = Entitlements::named(told.entitlements.iter().map(String::as_str));
+    Ok(Some(TenantState { entitlements, ..TenantState::new(id, slug) }))
 }
 
 fn text<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, Unreadable> {

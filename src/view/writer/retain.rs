@@ -3,7 +3,8 @@
 use super::Writer;
 use crate::domain::changes::Change;
 use crate::domain::members::MemberState;
-use crate::domain::{CredentialId, TenantId, UserId};
+use crate::domain::roles::RoleState;
+use crate::domain::{CredentialId, RoleId, TenantId, UserId};
 use crate::view::cuts;
 use crate::view::entry::Entry;
 use std::collections::HashSet;
@@ -13,6 +14,7 @@ use std::sync::atomic::Ordering;
 #[derive(Debug, Default)]
 pub struct Kept {
     credentials: HashSet<CredentialId>,
+    roles: HashSet<RoleId>,
     members: HashSet<(TenantId, UserId)>,
 }
 
@@ -22,6 +24,7 @@ impl Kept {
         match change {
             Change::Key(key) => drop(self.credentials.insert(CredentialId::Key(key.id))),
             Change::Session(session) => drop(self.credentials.insert(CredentialId::Session(session.id))),
+            Change::Role(role) => drop(self.roles.insert(role.id)),
             Change::Member(member) => drop(self.members.insert((member.tenant, member.user))),
             // Tenants, people and signing keys are only ever changed.
             Change::Tenant(_) | Change::User(_) | Change::SigningKey(_) => {}
@@ -44,6 +47,11 @@ impl Writer {
         for (tenant, user) in self.people.members() {
             if !kept.members.contains(&(tenant, user)) {
                 self.people.apply_member(&MemberState { tenant, user, role: None });
+            }
+        }
+        for role in self.people.roles() {
+            if !kept.roles.contains(&role.id) {
+                self.people.apply_role(RoleState { deleted: true, ..role });
             }
         }
         cuts::judge_all(&self.view)

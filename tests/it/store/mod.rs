@@ -18,7 +18,7 @@ use doorward::store::users::user_insert;
 use doorward::store::{Options, Result, Store, Tx, Url, Written};
 
 /// A migrated store over a database.
-async fn open(database: &Database) -> Store {
+pub async fn open(database: &Database) -> Store {
     let store = unmigrated(database);
     store.migrate().await.unwrap();
     store
@@ -41,7 +41,7 @@ fn event(tenant: TenantId) -> Event {
 }
 
 /// A write with an actor and an event that do not matter here.
-async fn write<T>(
+pub async fn write<T>(
     store: &Store,
     tenant: TenantId,
     work: impl AsyncFnOnce(&mut Tx) -> Result<T>,
@@ -50,17 +50,9 @@ async fn write<T>(
 }
 
 fn tenant(slug: &str) -> Tenant {
-    let state = TenantState {
-        id: TenantId::new(now(), &random()),
-        slug: slug.parse().unwrap(),
-        suspended: false,
-        networks: "".parse_networks(),
-        per_minute: 0,
-        mfa_required: false,
-        entitlements: <_>::default(),
-    };
+    let state = TenantState::new(TenantId::new(now(), &random()), slug.parse().unwrap());
     let display_name = slug.parse().unwrap();
-    Tenant { state, display_name, access_ttl: 0, create_time: now(), update_time: now(), version: 1 }
+    Tenant::new(state, display_name, now())
 }
 
 trait ParseNetworks {
@@ -113,7 +105,7 @@ fn key(tenant: TenantId, user: Option<UserId>) -> Key {
 }
 
 /// A tenant with its owner.
-async fn town(store: &Store, slug: &str) -> (TenantId, UserId) {
+pub async fn town(store: &Store, slug: &str) -> (TenantId, UserId) {
     let (tenant, owner) = (tenant(slug), user(&format!("owner@{slug}.example")));
     let (id, owner_id) = (tenant.state.id, owner.id);
     write(store, id, async |tx| {

@@ -106,7 +106,7 @@ on_both! {
         let members = member_page(&mut conn, tenant, Page { size: 9, after: None }).await.unwrap();
         let roles: Vec<_> = members.iter().map(|member| (member.user, member.role)).collect();
         assert_eq!(roles.len(), 2);
-        assert!(roles.contains(&(owner, Role::Owner)) && roles.contains(&(id, Role::Admin)));
+        assert!(roles.contains(&(owner, Role::Owner.into())) && roles.contains(&(id, Role::Admin.into())));
         let ended = write(&store, tenant, async |tx| member_delete(tx, tenant, id).await).await.unwrap();
         assert!(ended.value);
     }

@@ -1,0 +1,8 @@
+//! Tenants as their admins run them: roles, members, invitations, ownership, settings.
+
+mod house;
+mod invitations;
+mod members;
+mod ownership;
+mod roles;
+mod settings;
