@@ -1,5 +1,6 @@
 //! Use cases: one file a noun. Everything that a transport can ask for is here.
 
+pub mod audit;
 pub mod bootstrap;
 mod caller;
 pub mod hashing;
@@ -53,6 +54,8 @@ pub struct App {
     pub forms: Arc<Forms>,
     /// The secret over digests of imported keys.
     pub pepper: Pepper,
+    /// Signs what audit logs have come to.
+    pub audit: Arc<audit::Audit>,
     /// What use cases of people need.
     pub people: people::People,
     /// The time.

@@ -5,6 +5,7 @@
 //! request, makes the call through [`session`], and hands the answer to
 //! [`output`]; whatever goes wrong is a [`failure`], with a hint and an exit code.
 
+pub mod audit;
 pub mod completions;
 pub mod email;
 pub mod factor;
@@ -119,6 +120,9 @@ pub enum Command {
     /// Make and manage tenants, their members and their networks
     #[command(subcommand)]
     Tenant(tenants::TenantVerb),
+    /// Read, export and judge the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Verbs that are the server.
@@ -152,6 +156,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         | Command::Password(_)
         | Command::Email(_)
         | Command::Tenant(_)
+        | Command::Audit(_)
         | Command::Completions(_)) => execute(client, &cli.global, &mut world).await,
     };
     match done {
@@ -180,6 +185,7 @@ async fn execute(command: Command, global: &Global, world: &mut World) -> Result
         Command::Whoami => whoami::run(Session::open(global, world).await?).await,
         Command::Key(verb) => keys::run(verb, Session::open(global, world).await?).await,
         Command::ProviderKey(verb) => provider_keys::run(verb, Session::open(global, world).await?).await,
+        Command::Audit(verb) => audit::run(verb, global, world).await,
         Command::Tenant(verb) => tenants::run(verb, Session::open(global, world).await?).await,
         Command::Server(_) => Err(Failure::Local("a server verb is not a client verb".to_owned())),
     }

@@ -10,6 +10,7 @@ pub use listen::{Api, Ops, Tls};
 pub use read::{BadConfiguration, load};
 pub use secrets::{Secret, SecretFault};
 
+use crate::app::audit::AuditOptions;
 use crate::app::hashing::HashingOptions;
 use crate::app::tokens::TokenOptions;
 use crate::domain::letters::LinkBase;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub hashing: HashingOptions,
     /// How letters go.
     pub mail: mail::Options,
+    /// How the audit log is kept.
+    pub audit: AuditOptions,
     /// The emergency key.
     pub break_glass: BreakGlass,
     /// What is logged, and how.
@@ -270,6 +273,7 @@ impl Settings {
         if !(1..=3660).contains(&self.keys.usage_days) {
             faults.push("keys.usage_days must be 1 to 3660".into());
         }
+        faults.extend(self.audit.faults());
         if self.limits.default_per_minute > crate::domain::limits::Limit::MAX {
             faults.push(format!(
                 "limits.default_per_minute must be at most {}",

@@ -12,6 +12,8 @@ mod form;
 mod hash;
 mod mint;
 #[cfg(feature = "server")]
+mod note;
+#[cfg(feature = "server")]
 mod password;
 mod profile;
 #[cfg(feature = "server")]
@@ -37,6 +39,8 @@ pub use csrf::CsrfKey;
 pub use form::{Form, Forms, NotAKey};
 pub use hash::{Pepper, sha256};
 pub use mint::Minted;
+#[cfg(feature = "server")]
+pub use note::{BadVerifier, NoteKey, NoteVerifier};
 #[cfg(feature = "server")]
 pub use password::{BadPassword, Cost, HashingFault, Known, Password, PasswordHash, Verdict, Workspace};
 pub use profile::{Alphabet, BadProfiles, Profile};

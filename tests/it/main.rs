@@ -8,6 +8,8 @@
 )]
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod cli;
