@@ -345,6 +345,26 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    break_glass_grants (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        key_id -> Binary,
+        permissions -> Text,
+        create_time -> BigInt,
+        expire_time -> BigInt,
+        close_time -> Nullable<BigInt>,
+        vetoed -> Bool,
+    }
+}
+
+diesel::table! {
+    break_glass_keys (key_id) {
+        key_id -> Binary,
+        use_time -> BigInt,
+    }
+}
+
 diesel::joinable!(key_usage -> api_keys (key_id));
 diesel::allow_tables_to_appear_in_same_query!(key_usage, api_keys);
 diesel::joinable!(members -> users (user_id));

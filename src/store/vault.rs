@@ -6,7 +6,7 @@
 
 use super::query::RunQueryDsl;
 use super::rows::corrupt;
-use super::schema::{provider_keys, signing_keys, totp_factors};
+use super::schema::{instance, provider_keys, signing_keys, totp_factors};
 use super::{Conn, Result, Tx};
 use diesel::prelude::*;
 
@@ -19,11 +19,16 @@ pub enum SealedColumn {
     SigningKeys,
     /// Keys with other providers.
     ProviderKeys,
+    /// What the instance made for itself and keeps sealed: [`SEALED_VALUES`].
+    Instance,
 }
+
+/// Names of the instance's own values that are sealed.
+const SEALED_VALUES: &[&str] = &["audit_key"];
 
 impl SealedColumn {
     /// Every column.
-    pub const ALL: [Self; 3] = [Self::TotpFactors, Self::SigningKeys, Self::ProviderKeys];
+    pub const ALL: [Self; 4] = [Self::TotpFactors, Self::SigningKeys, Self::ProviderKeys, Self::Instance];
 
     /// Table and column.
     pub const fn name(self) -> &'static str {
@@ -31,6 +36,7 @@ impl SealedColumn {
             Self::TotpFactors => "totp_factors.secret",
             Self::SigningKeys => "signing_keys.private",
             Self::ProviderKeys => "provider_keys.secret",
+            Self::Instance => "instance.value",
         }
     }
 }
@@ -67,7 +73,7 @@ pub async fn sealed_page(
             values.into_iter().map(bytes).collect()
         }
         SealedColumn::SigningKeys => {
-            let next = signing_keys::table.filter(signing_keys::kid.gt(kid(after)?.to_owned()));
+            let next = signing_keys::table.filter(signing_keys::kid.gt(name(after)?.to_owned()));
             let next = next.order(signing_keys::kid).limit(most);
             let values = next.select((signing_keys::kid, signing_keys::private)).load(conn).await?;
             values.into_iter().map(text).collect()
@@ -77,6 +83,13 @@ pub async fn sealed_page(
             let next = next.order(provider_keys::id).limit(most);
             let values = next.select((provider_keys::id, provider_keys::secret)).load(conn).await?;
             values.into_iter().map(bytes).collect()
+        }
+        SealedColumn::Instance => {
+            let next = instance::table.filter(instance::name.gt(name(after)?.to_owned()));
+            let next = next.filter(instance::name.eq_any(SEALED_VALUES.iter().copied()));
+            let next = next.order(instance::name).limit(most);
+            let values = next.select((instance::name, instance::value)).load(conn).await?;
+            values.into_iter().map(text).collect()
         }
     })
 }
@@ -96,17 +109,21 @@ pub async fn sealed_replace(
             diesel::update(place).set(totp_factors::secret.eq(after)).execute(tx.conn()?).await?
         }
         SealedColumn::SigningKeys => {
-            let place = signing_keys::table.find(kid(row)?).filter(signing_keys::private.eq(was));
+            let place = signing_keys::table.find(name(row)?).filter(signing_keys::private.eq(was));
             diesel::update(place).set(signing_keys::private.eq(after)).execute(tx.conn()?).await?
         }
         SealedColumn::ProviderKeys => {
             let place = provider_keys::table.find(row.clone()).filter(provider_keys::secret.eq(was));
             diesel::update(place).set(provider_keys::secret.eq(after)).execute(tx.conn()?).await?
         }
+        SealedColumn::Instance => {
+            let place = instance::table.find(name(row)?).filter(instance::value.eq(was));
+            diesel::update(place).set(instance::value.eq(after)).execute(tx.conn()?).await?
+        }
     };
     Ok(replaced == 1)
 }
 
-fn kid(row: &[u8]) -> Result<&str> {
+fn name(row: &[u8]) -> Result<&str> {
     std::str::from_utf8(row).map_err(corrupt)
 }

@@ -30,7 +30,7 @@ use crate::domain::changes::Revision;
 use crate::domain::limits::{Limit, Rate};
 use crate::domain::principal::{Home, Principal};
 use crate::domain::usage::{Counts, Outcome};
-use crate::domain::{CredentialId, Digest, KeyId, TenantId, Timestamp, UserId};
+use crate::domain::{CredentialId, Digest, GrantId, KeyId, TenantId, Timestamp, UserId};
 use arc_swap::ArcSwap;
 use arena::Arena;
 use cuts::Cuts;
@@ -51,6 +51,8 @@ pub struct View {
     members: ArcSwap<Index>,
     slugs: papaya::HashMap<String, TenantId>,
     tenants: papaya::HashMap<TenantId, Arc<Home>>,
+    /// The grant that was last opened in a tenant, be it over or not.
+    grants: papaya::HashMap<TenantId, GrantId>,
     signing: Signing,
     spilled: Spilled,
     cuts: Cuts,
@@ -70,6 +72,7 @@ impl View {
             members: ArcSwap::from_pointee(Index::with_room_for(people)),
             slugs: papaya::HashMap::new(),
             tenants: papaya::HashMap::new(),
+            grants: papaya::HashMap::new(),
             signing: Signing::default(),
             spilled: Spilled::default(),
             cuts: Cuts::new(),
@@ -87,6 +90,12 @@ impl View {
             let entry = self.entries.get(at)?;
             entry.read(at, digest, &self.confined)
         })
+    }
+
+    /// The break-glass grant that is open in a tenant; it may be past its end.
+    pub fn grant_of(&self, tenant: TenantId) -> Option<Found> {
+        let grant = self.grants.pin().get(&tenant).copied()?;
+        self.key(Digest::of_grant(grant))
     }
 
     /// Who a key stands for, as of now.
