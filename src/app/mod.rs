@@ -21,6 +21,7 @@ mod sessions;
 pub mod tenants;
 mod tidy;
 pub mod tokens;
+pub mod usage;
 mod uses;
 pub mod vault;
 mod verify;
@@ -69,6 +70,8 @@ pub struct App {
     pub break_glass: Option<break_glass::BreakGlass>,
     /// What all watchers share.
     pub watches: watch::Watches,
+    /// How keys are used.
+    pub usage: usage::Usage,
 }
 
 impl App {

@@ -37,6 +37,7 @@ mod tap;
 pub mod tenants;
 mod throttles;
 mod tx;
+pub mod usage;
 pub mod users;
 pub mod vault;
 mod when;

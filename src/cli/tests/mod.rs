@@ -5,6 +5,7 @@ mod fake;
 mod fake_tenancy;
 mod logins;
 mod provider_keys;
+mod usage;
 
 use super::*;
 use crate::client::{KEY_FILE_VARIABLE, KEY_VARIABLE};
