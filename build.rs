@@ -7,6 +7,7 @@ const FILES: &[&str] = &[
     "doorward/v1/errors.proto",
     "doorward/v1/keys.proto",
     "doorward/v1/principal.proto",
+    "doorward/v1/provider_keys.proto",
     "doorward/v1/tenancy.proto",
     "doorward/v1/watch.proto",
 ];
@@ -27,6 +28,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".doorward.v1.VerifyCredentialRequest",
             ".doorward.v1.CreateApiKeyResponse",
             ".doorward.v1.RotateApiKeyResponse",
+            ".doorward.v1.SetProviderKeyRequest",
+            ".doorward.v1.FetchProviderKeyResponse",
             ".doorward.v1.WatchedKey",
             ".doorward.v1.WatchedUser",
             ".doorward.v1.LoginRequest",

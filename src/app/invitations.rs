@@ -62,7 +62,7 @@ impl App {
         let id = InvitationId::new(now, &*self.entropy);
         let token = Bearer::mint(Class::Invitation, &*self.entropy);
         let NewInvitation { email, role, request_id } = wanted;
-        self.count_letter(&email, now).await?;
+        let counted = self.count_letter(&email, now).await?;
         let event = Event::new(tenant, Action::InvitationCreated, id, now, &*self.entropy);
         let (store, actor, digest) = (self.store.clone(), caller.actor(), token.digest());
         let writing = async move {
@@ -106,7 +106,7 @@ impl App {
                 })
                 .await
         };
-        let written = self.store.detached(writing).await?;
+        let written = self.sent(self.store.detached(writing).await, counted).await?;
         self.mail_invitation(caller, &written.value.invitation, &token).await?;
         Ok(self.settled(caller, written, false).await?.0)
     }
@@ -142,7 +142,7 @@ impl App {
         let (now, tenant, may) = (self.clock.now(), caller.tenant(), caller.verified.permissions);
         let found = rows::invitation_by_id(&mut self.store.read().await?, tenant, id).await?;
         let email = found.ok_or_else(|| self.absent(no_invitation()))?.email;
-        self.count_letter(&email, now).await?;
+        let counted = self.count_letter(&email, now).await?;
         let token = Bearer::mint(Class::Invitation, &*self.entropy);
         let event = Event::new(tenant, Action::InvitationResent, id, now, &*self.entropy);
         let (store, actor, digest) = (self.store.clone(), caller.actor(), token.digest());
@@ -163,7 +163,7 @@ impl App {
                 })
                 .await
         };
-        let written = self.store.detached(writing).await?;
+        let written = self.sent(self.store.detached(writing).await, counted).await?;
         self.mail_invitation(caller, &written.value.invitation, &token).await?;
         Ok(self.settled(caller, written, false).await?.0)
     }
@@ -256,9 +256,19 @@ impl App {
     }
 
     /// A letter to this address is one of those that are counted.
-    async fn count_letter(&self, email: &Email, now: Timestamp) -> Result<(), Failure> {
+    async fn count_letter(&self, email: &Email, now: Timestamp) -> Result<Subject, Failure> {
         let person = people::person_by_email(&mut self.store.read().await?, email).await?;
-        self.count_try(&[Subject::Letters(self.account(email, person.as_ref()))], now).await
+        let counted = Subject::Letters(self.account(email, person.as_ref()));
+        self.count_try(&[counted], now).await?;
+        Ok(counted)
+    }
+
+    /// What was written; if nothing was, there is no letter to be counted.
+    async fn sent<T>(&self, written: Result<T, Error>, counted: Subject) -> Result<T, Failure> {
+        if written.is_err() {
+            self.store.throttle_change(&[counted], Subject::taken_back).await?;
+        }
+        Ok(written?)
     }
 
     fn must_mail(&self) -> Result<(), Refusal> {

@@ -13,12 +13,14 @@ pub mod passkey_login;
 pub mod passkeys;
 mod passwords;
 pub mod people;
+pub mod provider_keys;
 pub mod roles;
 mod sessions;
 pub mod tenants;
 mod tidy;
 pub mod tokens;
 mod uses;
+pub mod vault;
 mod verify;
 pub mod watch;
 

@@ -13,6 +13,7 @@ mod people;
 mod server;
 mod stack;
 mod tls;
+mod vault;
 
 pub use ambient::{OsEntropy, SystemClock};
 pub use bootstrap::bootstrap;
@@ -23,6 +24,7 @@ pub use listener::{Limits, Port};
 pub use log::start as start_log;
 pub use server::{Addresses, Server};
 pub use stack::{Parts, parts};
+pub use vault::{Rotation, vault_needs, vault_rotate};
 
 use crate::config::Settings;
 use crate::domain::Entropy;

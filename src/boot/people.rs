@@ -41,7 +41,11 @@ pub async fn start(
 
 /// The configured root key, or the instance's own. A configured one opens what
 /// the instance's own has sealed before.
-async fn sealer(settings: &Settings, store: &Store, entropy: &dyn Entropy) -> anyhow::Result<Sealer> {
+pub(super) async fn sealer(
+    settings: &Settings,
+    store: &Store,
+    entropy: &dyn Entropy,
+) -> anyhow::Result<Sealer> {
     let own = RootKey::generate(entropy).reveal();
     let own = RootKey::from_file_bytes(&instance_value(store, "root_key", own.as_bytes()).await?)?;
     let configured = &settings.people.root_key;

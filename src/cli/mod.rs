@@ -17,6 +17,7 @@ pub mod output;
 pub mod paging;
 pub mod password;
 pub mod prompt;
+pub mod provider_keys;
 mod qr;
 pub mod repeat;
 pub mod server;
@@ -26,6 +27,7 @@ pub mod table;
 pub mod tenants;
 mod told;
 pub mod values;
+pub mod vault;
 pub mod whoami;
 
 use clap::{Args, Parser, Subcommand};
@@ -100,6 +102,9 @@ pub enum Command {
     /// Make, list, change, rotate, revoke and import API keys
     #[command(subcommand)]
     Key(keys::KeyVerb),
+    /// Set, list, delete and fetch the tenant's keys of other providers
+    #[command(subcommand)]
+    ProviderKey(provider_keys::ProviderKeyVerb),
     /// List and end your sessions
     #[command(subcommand)]
     Session(sessions::SessionVerb),
@@ -145,6 +150,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         | Command::Logout
         | Command::Whoami
         | Command::Key(_)
+        | Command::ProviderKey(_)
         | Command::Session(_)
         | Command::Mfa(_)
         | Command::Password(_)
@@ -179,6 +185,7 @@ async fn execute(command: Command, global: &Global, world: &mut World) -> Result
         Command::Whoami => whoami::run(Session::open(global, world).await?).await,
         Command::Key(verb) => keys::run(verb, Session::open(global, world).await?).await,
         Command::BreakGlass(verb) => break_glass::run(verb, Session::open(global, world).await?).await,
+        Command::ProviderKey(verb) => provider_keys::run(verb, Session::open(global, world).await?).await,
         Command::Tenant(verb) => tenants::run(verb, Session::open(global, world).await?).await,
         Command::Server(_) => Err(Failure::Local("a server verb is not a client verb".to_owned())),
     }

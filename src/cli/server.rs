@@ -1,6 +1,7 @@
 //! The verbs that are the server.
 
 use super::told::Told;
+use super::vault;
 use crate::boot;
 use crate::config::{self, LogFormat, Settings};
 use crate::domain::reading::Reading;
@@ -88,6 +89,9 @@ pub enum ServerVerb {
     /// Say that the database was set back, so that all replicas load it anew
     #[command(after_help = NEW_ERA_HELP)]
     NewEra(ConfigArgs),
+    /// Change the root key that everything readable hangs from
+    #[command(subcommand)]
+    Vault(vault::VaultVerb),
 }
 
 /// Where the configuration is.
@@ -188,6 +192,11 @@ pub async fn run(verb: ServerVerb) -> anyhow::Result<ExitCode> {
             let Some(settings) = load(&args)? else { return Ok(BAD_CONFIGURATION.into()) };
             boot::new_era(&settings).await?;
             writeln!(std::io::stdout(), "a new era has begun; replicas load the database anew")?;
+        }
+        ServerVerb::Vault(verb) => {
+            let Some(settings) = load(verb.config())? else { return Ok(BAD_CONFIGURATION.into()) };
+            boot::start_log(&settings.log);
+            return vault::run(&verb, &settings, &mut std::io::stdout()).await;
         }
     }
     Ok(ExitCode::SUCCESS)

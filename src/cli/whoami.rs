@@ -41,6 +41,7 @@ impl Shown for WhoAmIResponse {
             ("Authenticated by", who.auth_methods.join(", ")),
             ("Second factor", if who.mfa { "given".to_owned() } else { String::new() }),
             ("Expires", moment(who.expire_time.as_ref())),
+            ("Entitled to", who.entitlements.join(", ")),
             ("Permissions", who.permissions.join(", ")),
         ])
     }

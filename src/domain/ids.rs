@@ -148,6 +148,11 @@ id!(
     "grant"
 );
 id!(
+    /// A key with another provider; public, unlike its secret.
+    ProviderKeyId,
+    "provider_key"
+);
+id!(
     /// An entry of the audit log.
     AuditId,
     "event"

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod correlation;
 pub mod credential;
 pub mod digest;
+pub mod entitlements;
 pub mod features;
 pub mod fencing;
 pub mod ids;
@@ -25,6 +26,7 @@ pub mod paging;
 pub mod passkeys;
 pub mod permission;
 pub mod principal;
+pub mod provider_keys;
 pub mod reading;
 pub mod refusal;
 pub mod roles;
@@ -39,6 +41,8 @@ pub use clock::{Clock, Entropy, Moment, Timestamp};
 pub use correlation::Correlation;
 pub use credential::CredentialId;
 pub use digest::Digest;
-pub use ids::{AuditId, GrantId, InvitationId, KeyId, PasskeyId, RoleId, SessionId, TenantId, UserId};
+pub use ids::{
+    AuditId, GrantId, InvitationId, KeyId, PasskeyId, ProviderKeyId, RoleId, SessionId, TenantId, UserId,
+};
 pub use permission::{Permission, Permissions};
 pub use refusal::{Failure, Fault, Reason, Refusal};

@@ -1,6 +1,7 @@
 //! Who a credential stands for, as far as that does not depend on the credential.
 
 use super::address::Networks;
+use super::entitlements::Entitlements;
 use super::keys::KeyKind;
 use super::members::Role;
 use super::roles::{Assigned, RoleState};
@@ -142,6 +143,11 @@ impl Principal {
     /// Whether the tenant has licensed the feature.
     pub fn has_feature(&self, name: &str) -> bool {
         self.home.state.as_ref().is_some_and(|tenant| tenant.features.has(name))
+    }
+
+    /// What the tenant is entitled to.
+    pub fn entitlements(&self) -> Entitlements {
+        self.home.state.as_ref().map_or(Entitlements::NONE, |tenant| tenant.entitlements)
     }
 
     /// The tenant's default for requests a minute; 0 is the server's default.

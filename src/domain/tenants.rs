@@ -1,6 +1,7 @@
 //! Tenants.
 
 use super::address::Networks;
+use super::entitlements::Entitlements;
 use super::features::Features;
 use super::keys::KeyKind;
 use super::{TenantId, Timestamp};
@@ -103,6 +104,9 @@ pub struct TenantState {
     /// Whether its people must give a second factor.
     #[serde(default)]
     pub mfa_required: bool,
+    /// What it is entitled to.
+    #[serde(default, skip_serializing_if = "Entitlements::is_empty")]
+    pub entitlements: Entitlements,
     /// Whether it was deleted: nothing of it is accepted, and it is soon gone.
     #[serde(default)]
     pub deleted: bool,
@@ -121,6 +125,7 @@ impl TenantState {
             networks: Networks::default(),
             per_minute: 0,
             mfa_required: false,
+            entitlements: Entitlements::NONE,
             deleted: false,
             features: Features::default(),
         }

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 /// The service.
 pub struct Keys {
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
 }
 
 impl Keys {
@@ -179,6 +179,38 @@ impl KeysService for Keys {
     ) -> Result<Response<pb::ImportApiKeyResponse>, Status> {
         let (caller, wanted) = open(request)?;
         reply(&caller.correlation, self.import(&caller, wanted).await)
+    }
+
+    async fn set_provider_key(
+        &self,
+        request: Request<pb::SetProviderKeyRequest>,
+    ) -> Result<Response<pb::SetProviderKeyResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.provider_set(&caller, wanted).await)
+    }
+
+    async fn list_provider_keys(
+        &self,
+        request: Request<pb::ListProviderKeysRequest>,
+    ) -> Result<Response<pb::ListProviderKeysResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.provider_list(&caller, wanted).await)
+    }
+
+    async fn delete_provider_key(
+        &self,
+        request: Request<pb::DeleteProviderKeyRequest>,
+    ) -> Result<Response<pb::DeleteProviderKeyResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.provider_delete(&caller, wanted).await)
+    }
+
+    async fn fetch_provider_key(
+        &self,
+        request: Request<pb::FetchProviderKeyRequest>,
+    ) -> Result<Response<pb::FetchProviderKeyResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.provider_fetch(&caller, wanted).await)
     }
 }
 

@@ -8,6 +8,7 @@ mod keys;
 mod members;
 mod passkeys;
 mod people;
+mod provider_keys;
 mod roles;
 mod shapes;
 mod tenancy;

@@ -93,6 +93,7 @@ fn fixed(principal: &Principal, permissions: Permissions) -> pb::Principal {
         auth_methods: vec![
             if principal.kind == KeyKind::BreakGlass { "master_key" } else { "api_key" }.to_owned(),
         ],
+        entitlements: principal.entitlements().names().map(str::to_owned).collect(),
         ..pb::Principal::default()
     }
 }

@@ -174,6 +174,10 @@ policies! {
     "/doorward.v1.KeysService/RotateApiKey": Need::Permission(Permission::KEYS_READ), One, KeyRotated;
     "/doorward.v1.KeysService/RevokeApiKey": Need::Permission(Permission::KEYS_READ), Nothing, KeyRevoked;
     "/doorward.v1.KeysService/ImportApiKey": Need::Permission(Permission::KEYS_MANAGE), One, KeyImported;
+    "/doorward.v1.KeysService/SetProviderKey": Need::Permission(Permission::PROVIDER_KEYS_MANAGE), One, ProviderKeySet;
+    "/doorward.v1.KeysService/ListProviderKeys": Need::Permission(Permission::PROVIDER_KEYS_MANAGE), One => uses(&[]);
+    "/doorward.v1.KeysService/DeleteProviderKey": Need::Permission(Permission::PROVIDER_KEYS_MANAGE), One, ProviderKeyDeleted;
+    "/doorward.v1.KeysService/FetchProviderKey": Need::Permission(Permission::PROVIDER_KEYS_FETCH), One, ProviderKeyFetched;
     "/doorward.v1.TenancyService/CreateTenant": Need::Permission(Permission::PLATFORM_TENANTS), One, TenantCreated;
     "/doorward.v1.TenancyService/GetTenant": Need::Credential, One => uses(&[Permission::TENANT_READ, Permission::PLATFORM_TENANTS]);
     "/doorward.v1.TenancyService/ListTenants": Need::Credential, One => uses(&[Permission::TENANT_READ, Permission::PLATFORM_TENANTS]);

@@ -86,6 +86,25 @@ impl fmt::Debug for RotateApiKeyResponse {
     }
 }
 
+impl fmt::Debug for v1::SetProviderKeyRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetProviderKeyRequest")
+            .field("provider", &self.provider)
+            .field("label", &self.label)
+            .field("secret", &HIDDEN)
+            .finish()
+    }
+}
+
+impl fmt::Debug for v1::FetchProviderKeyResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchProviderKeyResponse")
+            .field("provider_key", &self.provider_key)
+            .field("secret", &HIDDEN)
+            .finish()
+    }
+}
+
 impl fmt::Debug for WatchedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WatchedKey")

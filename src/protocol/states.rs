@@ -4,6 +4,7 @@ use super::Unreadable;
 use super::times::{from_time, to_time};
 use crate::domain::address::{BadNetworks, Networks};
 use crate::domain::changes::Change;
+use crate::domain::entitlements::Entitlements;
 use crate::domain::keys::{Environment, KeyKind, KeyState, Previous};
 use crate::domain::members::MemberState;
 use crate::domain::roles::RoleState;
@@ -79,6 +80,7 @@ fn from_tenant(tenant: &TenantState) -> pb::WatchedTenant {
         per_minute: tenant.per_minute,
         deleted: tenant.deleted,
         features: tenant.features.iter().map(ToString::to_string).collect(),
+        entitlements: tenant.entitlements.names().map(str::to_owned).collect(),
     }
 }
 
@@ -89,6 +91,7 @@ fn to_tenant(told: &pb::WatchedTenant) -> Result<TenantState, Unreadable> {
         networks: networks(&told.allowed_networks)?,
         per_minute: told.per_minute,
         features: told.features.iter().flat_map(|name| name.parse()).collect(),
+        entitlements: Entitlements::named(told.entitlements.iter().map(String::as_str)),
         ..TenantState::new(text("tenant.id", &told.id)?, text("tenant.slug", &told.slug)?)
     })
 }
@@ -287,11 +290,15 @@ mod tests {
     }
 
     fn any_other() -> impl Strategy<Value = Change> {
-        let tenant = (any::<[u8; 16]>(), "[a-z]{2,40}", any::<bool>(), any_networks(), any::<u32>())
-            .prop_map(|(id, slug, suspended, networks, per_minute)| {
+        let flags = (any::<bool>(), any::<bool>());
+        let tenant = (any::<[u8; 16]>(), "[a-z]{2,40}", flags, any_networks(), any::<u32>()).prop_map(
+            |(id, slug, (suspended, unlimited), networks, per_minute)| {
                 let (id, slug) = (TenantId::from_bytes(id), slug.parse().unwrap());
-                Change::Tenant(TenantState { suspended, networks, per_minute, ..TenantState::new(id, slug) })
-            });
+                let entitlements = if unlimited { Entitlements::AI_UNLIMITED } else { Entitlements::NONE };
+                let state = TenantState::new(id, slug);
+                Change::Tenant(TenantState { suspended, networks, per_minute, entitlements, ..state })
+            },
+        );
         let user = (any::<[u8; 16]>(), "[a-z]{1,9}@[a-z]{1,9}", any::<bool>(), any::<bool>()).prop_map(
             |(id, email, operator, disabled)| {
                 let (id, email) = (UserId::from_bytes(id), email.parse().unwrap());

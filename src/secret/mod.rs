@@ -17,6 +17,8 @@ mod mint;
 mod password;
 mod profile;
 #[cfg(feature = "server")]
+mod provider_key;
+#[cfg(feature = "server")]
 mod qr;
 #[cfg(feature = "server")]
 mod sealing;
@@ -42,6 +44,8 @@ pub use mint::Minted;
 #[cfg(feature = "server")]
 pub use password::{BadPassword, Cost, HashingFault, Known, Password, PasswordHash, Verdict, Workspace};
 pub use profile::{Alphabet, BadProfiles, Profile};
+#[cfg(feature = "server")]
+pub use provider_key::{BadProviderSecret, ProviderSecret};
 #[cfg(feature = "server")]
 pub use qr::{Qr, QrFault};
 #[cfg(feature = "server")]

@@ -22,6 +22,7 @@ pub mod members;
 mod migrate;
 pub mod passkeys;
 pub mod people;
+pub mod provider_keys;
 mod query;
 mod replicas;
 pub mod roles;
@@ -35,6 +36,7 @@ pub mod tenants;
 mod throttles;
 mod tx;
 pub mod users;
+pub mod vault;
 mod when;
 
 pub use connect::{BadDatabase, Options, Url};

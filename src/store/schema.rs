@@ -17,6 +17,7 @@ diesel::table! {
         key_kinds -> Text,
         features -> Text,
         delete_time -> Nullable<BigInt>,
+        entitlements -> Text,
     }
 }
 
@@ -265,6 +266,20 @@ diesel::table! {
         subject -> Binary,
         failures -> BigInt,
         last -> BigInt,
+    }
+}
+
+diesel::table! {
+    provider_keys (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        provider -> Text,
+        label -> Text,
+        secret -> Binary,
+        fingerprint -> Text,
+        set_by -> Text,
+        set_time -> BigInt,
+        fetch_time -> Nullable<BigInt>,
     }
 }
 

@@ -8,6 +8,7 @@ use super::snapshot::BATCH;
 use super::when::when;
 use super::{Conn, Error, Result, Tx};
 use crate::domain::changes::Change;
+use crate::domain::entitlements::Entitlements;
 use crate::domain::features::Features;
 use crate::domain::keys::KeyKind;
 use crate::domain::paging::Page;
@@ -33,6 +34,7 @@ struct Row {
     key_kinds: String,
     features: String,
     delete_time: Option<i64>,
+    entitlements: String,
 }
 
 impl From<&Tenant> for Row {
@@ -53,6 +55,7 @@ impl From<&Tenant> for Row {
             key_kinds: tenant.key_kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" "),
             features: tenant.state.features.to_names(),
             delete_time: tenant.delete_time.map(Timestamp::micros),
+            entitlements: entitlement_names(tenant.state.entitlements),
         }
     }
 }
@@ -70,6 +73,7 @@ impl TryFrom<Row> for Tenant {
                 mfa_required: row.mfa_required,
                 deleted: row.delete_time.is_some(),
                 features: Features::from_names(&row.features).ok_or_else(|| corrupt("an unknown feature"))?,
+                entitlements: Entitlements::named(row.entitlements.split_ascii_whitespace()),
             },
             display_name: text(&row.display_name)?,
             access_ttl: count(row.access_ttl)?,
@@ -104,6 +108,28 @@ pub async fn tenant_replace(tx: &mut Tx, tenant: &Tenant) -> Result<bool> {
     let replaced = diesel::update(place).set(Row::from(tenant)).execute(tx.conn()?).await?;
     tx.record(Change::Tenant(tenant.state.clone()));
     Ok(replaced == 1)
+}
+
+/// Sets what a tenant is entitled to, which [`tenant_for_update`] holds. No
+/// change that admins make, so its version stays.
+pub(super) async fn tenant_entitle(
+    tx: &mut Tx,
+    mut state: TenantState,
+    entitlements: Entitlements,
+) -> Result<()> {
+    if state.entitlements == entitlements {
+        return Ok(());
+    }
+    state.entitlements = entitlements;
+    let place = tenants::table.find(state.id.as_bytes().to_vec());
+    let set = tenants::entitlements.eq(entitlement_names(entitlements));
+    diesel::update(place).set(set).execute(tx.conn()?).await?;
+    tx.record(Change::Tenant(state));
+    Ok(())
+}
+
+fn entitlement_names(entitlements: Entitlements) -> String {
+    entitlements.names().collect::<Vec<_>>().join(" ")
 }
 
 /// The tenant of that id, read where it will be written.

@@ -46,6 +46,8 @@ mod store;
 #[cfg(test)]
 mod tenancy;
 #[cfg(test)]
+mod vault;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod watch;

@@ -8,9 +8,10 @@ use crate::people::person::{self, Authenticator, Mailbox};
 use bytes::Bytes;
 use doorward::pb::v1::complete_login_request::Factor;
 use doorward::pb::v1::{
-    BatchVerifyCredentialsRequest, CompleteLoginRequest, ConfirmTotpRequest, CreateApiKeyRequest,
-    EnrollTotpRequest, ImportApiKeyRequest, ListApiKeysRequest, LoginRequest, RequestPasswordResetRequest,
-    ResetPasswordRequest, RevokeApiKeyRequest, RotateApiKeyRequest, VerifyCredentialRequest, WhoAmIRequest,
+    ApiKeyKind, BatchVerifyCredentialsRequest, CompleteLoginRequest, ConfirmTotpRequest, CreateApiKeyRequest,
+    EnrollTotpRequest, FetchProviderKeyRequest, ImportApiKeyRequest, ListApiKeysRequest, LoginRequest,
+    RequestPasswordResetRequest, ResetPasswordRequest, RevokeApiKeyRequest, RotateApiKeyRequest,
+    SetProviderKeyRequest, VerifyCredentialRequest, WhoAmIRequest,
 };
 use http::Method;
 use serde_json::json;
@@ -169,6 +170,45 @@ on_both! {
         for code in codes {
             assert!(!written.contains(&format!("\"{code}\"")), "a code of the authenticator");
         }
+    }
+
+    // R46, A62: what a tenant has with others is in no log, no audit entry, no metric and no column.
+    async fn no_provider_key_is_written_anywhere(database: Database) {
+        const SECRET: &str = "sk-proj-Canary4f1bOfTheVault77";
+        let world = World::with(database, loud()).await;
+        let set = |provider: &str, secret: &str| {
+            SetProviderKeyRequest { provider: provider.into(), label: "team-a".into(), secret: secret.into() }
+        };
+        for _ in 0..2 {
+            let answer = world.keys().set_provider_key(set("openai", SECRET)).await.unwrap();
+            assert!(!format!("{answer:?}").contains("Canary"));
+        }
+        // Refused, in every way that it can be.
+        for bad in [set("Open AI", SECRET), set("openai", &format!("{SECRET}\n")), set(SECRET, SECRET)] {
+            assert!(!format!("{bad:?}").replace(&bad.provider, "").contains("Canary"));
+            let refused = world.keys().set_provider_key(bad).await.unwrap_err();
+            assert!(!format!("{refused:?}").contains("Canary"), "{refused:?}");
+        }
+        let body = json!({"provider": "mistral", "secret": {"nested": SECRET}, SECRET: SECRET});
+        let path = "/v1/provider-keys";
+        rest::call(&world.server.api(), &world.owner, Method::POST, path, &body).await;
+        let body = json!({"provider": "mistral", "secret": SECRET});
+        rest::call(&world.server.api(), "no key", Method::POST, path, &body).await;
+        rest::call(&world.server.api(), &world.owner, Method::POST, path, &body).await;
+        let request = CreateApiKeyRequest {
+            kind: ApiKeyKind::Service.into(), scopes: vec!["provider_keys.fetch".into()], ..named("gateway")
+        };
+        let (_, service) = world.create(request).await;
+        let fetch = FetchProviderKeyRequest { provider: "openai".into(), label: "team-a".into() };
+        let answer = world.keys_as(&service).fetch_provider_key(fetch.clone()).await.unwrap();
+        assert!(!format!("{answer:?}").contains("Canary"));
+        assert_eq!(answer.into_inner().secret, SECRET);
+        world.keys().fetch_provider_key(fetch.clone()).await.unwrap_err();
+        use_everywhere(&world, SECRET).await;
+        let metrics = rest::get(&world.server.ops(), "/metrics").await.unwrap().text();
+        let written = world.server.log() + &metrics + &stored(&world).await;
+        assert!(written.contains("provider_key.fetched"), "the audit log is not in it");
+        assert_eq!(first_leak(&written, &[SECRET.to_owned()]), None);
     }
 
     // R11: the database has digests, so a copy of it opens nothing.

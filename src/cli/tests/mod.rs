@@ -4,6 +4,7 @@ mod factors;
 mod fake;
 mod fake_tenancy;
 mod logins;
+mod provider_keys;
 
 use super::*;
 use crate::client::{KEY_FILE_VARIABLE, KEY_VARIABLE};

@@ -1,5 +1,6 @@
 //! What the server tells of a credential, in the terms of a check made here.
 
+use crate::domain::entitlements::Entitlements;
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::members::Role;
 use crate::domain::principal::{Home, Principal, Standing, Title};
@@ -32,7 +33,7 @@ pub fn verified(told: &pb::Principal, digest: Digest) -> Result<Verified, Unread
     let expire = expire.transpose()?.unwrap_or(Timestamp::NEVER);
     let (title, roles) = title(kind, tenant, &told.role, permissions);
     let principal = Principal {
-        home: Arc::new(Home::new(tenant, home(tenant, &told.tenant_slug)?).with_roles(&roles)),
+        home: Arc::new(Home::new(tenant, home(tenant, told)?).with_roles(&roles)),
         kind,
         standing: Standing::Good,
         user,
@@ -100,13 +101,14 @@ fn title(kind: KeyKind, tenant: TenantId, role: &str, permissions: Permissions) 
     (Title::Custom(0), vec![RoleState { id, tenant, name, permissions, deleted: false }])
 }
 
-/// The tenant's short name is all that is told of it.
-fn home(id: TenantId, slug: &str) -> Result<Option<TenantState>, Unreadable> {
-    if slug.is_empty() {
+/// The tenant's short name and entitlements are all that is told of it.
+fn home(id: TenantId, told: &pb::Principal) -> Result<Option<TenantState>, Unreadable> {
+    if told.tenant_slug.is_empty() {
         return Ok(None);
     }
-    let slug: Slug = text("principal.tenant_slug", slug)?;
-    Ok(Some(TenantState::new(id, slug)))
+    let slug: Slug = text("principal.tenant_slug", &told.tenant_slug)?;
+    let entitlements = Entitlements::named(told.entitlements.iter().map(String::as_str));
+    Ok(Some(TenantState { entitlements, ..TenantState::new(id, slug) }))
 }
 
 fn text<T: std::str::FromStr>(field: &'static str, text: &str) -> Result<T, Unreadable> {
@@ -127,6 +129,7 @@ mod tests {
             email: "ada@example.com".into(),
             api_key_id: KeyId::from_bytes([3; 16]).to_string(),
             role: "viewer".into(),
+            entitlements: vec!["ai.unlimited".into(), "moon.unlimited".into()],
             permissions: vec!["keys.read".into(), "keys.dream".into()],
             environment: pb::Environment::Test.into(),
             ..pb::Principal::default()
@@ -139,6 +142,7 @@ mod tests {
         assert_eq!(verified.permissions, Permissions::of(&[Permission::KEYS_READ]));
         assert_eq!(verified.principal.title, Title::Member(Role::Viewer));
         assert_eq!((verified.environment, verified.expire), (Environment::Test, Timestamp::NEVER));
+        assert_eq!(verified.principal.entitlements(), Entitlements::AI_UNLIMITED);
         assert_eq!(verified.principal.slug().map(Slug::as_str), Some("acme"));
         for faulty in [
             pb::Principal { r#type: 0, ..told() },

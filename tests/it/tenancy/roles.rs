@@ -97,7 +97,7 @@ on_both! {
             assert_eq!(told.get("required_permission").map(String::as_str), Some(missing));
         };
         // An admin has all but what the owner keeps.
-        lacks("tenant.delete", house.as_of(&admin.token).create_role(wanted("x", &["tenant.delete"])).await.map(drop));
+        lacks("tenant.delete", house.as_of(&admin.token).create_role(wanted("x1", &["tenant.delete"])).await.map(drop));
         lacks("keys.manage", house.as_of(&ada.token).create_role(wanted("x2", &["keys.manage"])).await.map(drop));
         lacks("audit.read", house.as_of(&ada.token).update_role(permissions_of(&clerk, &["roles.manage", "audit.read"])).await.map(drop));
         let give_as = |token: String, user: String, role: &'static str| {

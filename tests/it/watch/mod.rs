@@ -29,7 +29,7 @@ async fn embedded_at(address: &str, credential: &str) -> Embedded {
 }
 
 /// One that sees the first tenant alone.
-async fn embedded(world: &World) -> Embedded {
+pub async fn embedded(world: &World) -> Embedded {
     let (_, credential) = watcher(world).await;
     embedded_at(&world.server.api(), &credential).await
 }
@@ -54,7 +54,7 @@ fn reason(failure: &Failure) -> Reason {
 }
 
 /// Waits for something that has to happen soon.
-async fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
+pub async fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + Duration::from_secs(20);
     while !is_so() {
         assert!(std::time::Instant::now() < end, "{what}");

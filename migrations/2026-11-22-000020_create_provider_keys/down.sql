@@ -1,0 +1,2 @@
+ALTER TABLE tenants DROP COLUMN entitlements;
+DROP TABLE provider_keys;
