@@ -76,7 +76,7 @@ pub async fn begin(
     let event = Event::new(tenant, Action::TenantCreated, tenant, now, entropy);
     store
         .write(&Actor::system("bootstrap"), event, async move |tx| {
-            tx.detail("by", "bootstrap");
+            tx.fact("by", "bootstrap");
             tenant_insert(tx, &row).await?;
             let user = UserState { id: owner, email, operator: true, disabled: false };
             user_insert(tx, &user, Some(hash.as_str())).await?;

@@ -319,6 +319,7 @@ impl App {
 impl Knock {
     fn actor(&self, grant: Option<GrantId>) -> Actor {
         Actor {
+            home: None,
             id: grant.map_or_else(|| "break_glass".to_owned(), |grant| grant.to_string()),
             credential: grant.map(CredentialId::Grant),
             address: self.address,

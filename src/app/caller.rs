@@ -73,6 +73,7 @@ impl Caller {
         Actor {
             id: self.name(),
             credential: Some(self.verified.credential),
+            home: self.home,
             address: self.address,
             correlation: self.correlation.to_string(),
         }

@@ -352,7 +352,7 @@ async fn join(tx: &mut Tx, invitation: &Invitation, newcomer: Newcomer) -> Resul
     // Nothing from an earlier membership comes to life again.
     keys::keys_revoke_of(tx, tenant, user).await?;
     member_insert(tx, tenant, user, invitation.role).await.map_err(taken)?;
-    tx.detail("user", user);
+    tx.fact("user", user);
     tx.detail("role", invitation.role);
     let member = member_get(tx.reading()?, tenant, user).await?.ok_or_else(over)?;
     Ok(Joined { tenant, slug: found.state.slug.to_string(), member })

@@ -406,7 +406,7 @@ impl App {
         let writing = async move {
             store
                 .write(&actor, event, async move |tx| {
-                    tx.detail("session", opened.state.id);
+                    tx.fact("session", opened.state.id);
                     still_good(tx, user, opened.state.tenant, proven.as_ref()).await?;
                     if let Some(taken) = taken {
                         taken.take(tx, user).await?;

@@ -87,8 +87,8 @@ impl App {
                     let keys = keys::keys_revoke_of(tx, tenant, user).await?;
                     rows::member_delete(tx, tenant, user).await?;
                     tx.detail("before", before);
-                    tx.detail("keys", keys);
-                    tx.detail("sessions", sessions);
+                    tx.fact("keys", keys);
+                    tx.fact("sessions", sessions);
                     Ok(Removed { keys, sessions })
                 })
                 .await
@@ -117,8 +117,8 @@ impl App {
                     let before = member_in(tx, tenant, to).await?;
                     let person = people::person_held(tx, to).await?.filter(|person| !person.disabled);
                     person.ok_or_else(no_member)?;
-                    tx.detail("from", from);
-                    tx.detail("to", to);
+                    tx.fact("from", from);
+                    tx.fact("to", to);
                     tx.detail("before", before);
                     if rows::owner_replace(tx, tenant, from, to).await? {
                         Ok(())

@@ -1,9 +1,11 @@
 //! Use cases: one file a noun. Everything that a transport can ask for is here.
 
+pub mod audit;
 pub mod bootstrap;
 pub mod break_glass;
 mod caller;
 pub mod hashing;
+mod housekeeping;
 pub mod invitations;
 pub mod keys;
 pub mod login;
@@ -24,6 +26,7 @@ pub mod vault;
 mod verify;
 pub mod watch;
 
+pub use crate::store::JobRun;
 pub use crate::view::{Demand, Held, Terms, Verified};
 pub use caller::Caller;
 pub use uses::flush_uses;
@@ -53,6 +56,8 @@ pub struct App {
     pub forms: Arc<Forms>,
     /// The secret over digests of imported keys.
     pub pepper: Pepper,
+    /// Signs what audit logs have come to.
+    pub audit: Arc<audit::Audit>,
     /// What use cases of people need.
     pub people: people::People,
     /// The time.

@@ -35,7 +35,7 @@ impl Signed {
     /// Takes the challenge and the count; only one who comes with them can.
     pub(super) async fn take(self, tx: &mut Tx, user: UserId) -> Result<bool, Error> {
         let Proof { counter, backed_up, verified: _, used } = self.proof;
-        tx.detail("passkey", self.passkey);
+        tx.fact("passkey", self.passkey);
         Ok(rows::challenge_use(tx, used.digest, used.expire).await?
             && rows::passkey_used(tx, self.passkey, user, counter, backed_up).await?)
     }

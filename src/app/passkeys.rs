@@ -100,7 +100,7 @@ impl App {
         let writing = async move {
             store
                 .write(&actor, event, async move |tx| {
-                    tx.detail("passkey", passkey);
+                    tx.fact("passkey", passkey);
                     let enrolled = rows::enrolled_for_update(tx, user).await?;
                     if !rows::challenge_use(tx, used.digest, used.expire).await? {
                         let message = Rejected::Challenge.to_string();
@@ -166,7 +166,7 @@ impl App {
                     // Before any row of a passkey: so two who remove wait for each other here alone.
                     let enrolled = rows::enrolled_for_update(tx, user).await?;
                     taken.take(tx, user).await?;
-                    tx.detail("removed", passkey);
+                    tx.fact("removed", passkey);
                     if !rows::passkey_delete(tx, passkey, user).await? {
                         return Err(Refusal::not_found("passkey").into());
                     }

@@ -60,6 +60,7 @@ impl Visitor {
         Actor {
             id: user.to_string(),
             credential: None,
+            home: None,
             address: self.address,
             correlation: self.correlation.to_string(),
         }

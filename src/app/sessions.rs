@@ -158,7 +158,7 @@ impl App {
                     let session = rows::session_for_update(tx, state.id).await?;
                     let session = session.ok_or_else(tokens::invalid)?;
                     alive(&session, now)?;
-                    tx.detail("session", state.id);
+                    tx.fact("session", state.id);
                     if rows::refresh_spend(tx, digest, state.id, &successor).await? {
                         return Ok(Spent::Now);
                     }
@@ -183,7 +183,7 @@ impl App {
         let writing = async move {
             store
                 .write(&actor, event, async move |tx| {
-                    tx.detail("session", state.id);
+                    tx.fact("session", state.id);
                     rows::session_revoke(tx, &state).await?;
                     Ok::<_, Error>(())
                 })

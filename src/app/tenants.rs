@@ -1,5 +1,6 @@
 //! Tenants: make, see, change, suspend, resume; who belongs to them.
 
+use super::audit::tenant_changed;
 use super::{App, Caller};
 use crate::domain::address::Networks;
 use crate::domain::audit::{Action, Event};
@@ -195,7 +196,8 @@ impl App {
                     if let Some(reason) = reason {
                         tx.detail("reason", reason);
                     }
-                    let after = before.patched(patch, now);
+                    let after = before.clone().patched(patch, now);
+                    tenant_changed(tx, &before, &after);
                     if rows::tenant_replace(tx, &after).await? { Ok(after) } else { Err(stale().into()) }
                 })
                 .await
@@ -235,7 +237,7 @@ async fn insert_with_owner(
     };
     member_insert(tx, tenant.state.id, owner, Role::Owner).await?;
     tx.detail("slug", &tenant.state.slug);
-    tx.detail("owner", owner);
+    tx.fact("owner", owner);
     Ok(owner)
 }
 

@@ -4,8 +4,8 @@
 //! Every replica tidies; each piece is bounded and does no harm when done twice.
 
 use super::App;
-use crate::domain::audit::{Action, Actor, Event};
-use crate::domain::{Failure, TenantId};
+use crate::domain::Failure;
+use crate::domain::audit::{Action, Actor, Event, PLATFORM};
 use crate::store::{Error, people, sessions};
 
 impl App {
@@ -19,13 +19,12 @@ impl App {
         if over.is_empty() {
             return Ok(());
         }
-        let platform = TenantId::from_bytes([0; 16]);
-        let event = Event::new(platform, Action::SessionsExpired, platform, now, &*self.entropy);
+        let event = Event::new(PLATFORM, Action::SessionsExpired, PLATFORM, now, &*self.entropy);
         let store = self.store.clone();
         let writing = async move {
             store
                 .write(&Actor::system("tidy"), event, async move |tx| {
-                    tx.detail("sessions", over.len());
+                    tx.fact("sessions", over.len());
                     for session in &over {
                         // Every view drops it, too.
                         sessions::session_revoke(tx, session).await?;

@@ -30,6 +30,12 @@ use tower::Service;
 /// ahead, and what can be cleared away.
 const TEND: Duration = Duration::from_mins(1);
 
+/// How often it is looked whether an audit log is due for a checkpoint.
+const SEAL: Duration = Duration::from_secs(5);
+
+/// Audit logs that get checkpoints in one go.
+const SEALS: usize = 200;
+
 /// How often uses of keys are written down.
 const FLUSH: Duration = Duration::from_secs(15);
 
@@ -176,6 +182,8 @@ impl Server {
         let app = Arc::clone(&self.parts.app);
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_uses(Arc::clone(&app))));
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_in_order(Arc::clone(&app))));
+        self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_sealed(Arc::clone(&app))));
+        self.ports.spawn(stop.clone().run_until_cancelled_owned(crate::jobs::keep_up(Arc::clone(&app))));
         let (metrics, reporter) = (Arc::clone(&self.parts.metrics), self.reporter.clone());
         self.ports.spawn(stop.run_until_cancelled_owned(async move {
             let mut serving = true;
@@ -217,6 +225,15 @@ async fn keep_in_order(app: Arc<App>) {
         }
         if let Err(error) = app.tidy().await {
             tracing::warn!(%error, "what is over was not cleared away; trying again");
+        }
+    }
+}
+
+async fn keep_sealed(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(SEAL).await;
+        if let Err(error) = app.audit_seal(app.clock.now(), SEALS).await {
+            tracing::warn!(%error, "audit logs got no checkpoints; trying again");
         }
     }
 }

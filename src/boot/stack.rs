@@ -1,13 +1,15 @@
 //! What stands on what: the app over the store and the view, the guard over
 //! the app's verifier, the gRPC services behind the guard.
 
+use crate::app::audit::Audit;
 use crate::app::{App, Verifier};
 use crate::config::Settings;
 use crate::domain::{Clock, Entropy};
-use crate::grpc::{Authn, Checks, Keys, MAX_REQUEST, Tenancy, WithChecks};
+use crate::grpc::{Audit as AuditLog, Authn, Checks, Keys, MAX_REQUEST, Tenancy, WithChecks};
 use crate::guard::{Guard, GuardLayer, Guarded, Policy};
 use crate::mail::Carrying;
 use crate::pb;
+use crate::pb::v1::audit_service_server::AuditServiceServer;
 use crate::pb::v1::authn_service_server::AuthnServiceServer;
 use crate::pb::v1::keys_service_server::KeysServiceServer;
 use crate::pb::v1::tenancy_service_server::TenancyServiceServer;
@@ -58,6 +60,8 @@ pub async fn parts(
     let limit = settings.limits.default_per_minute;
     let metrics = Arc::new(Metrics::new()?);
     let (people, carrying) = super::people::start(settings, &store, &clock, &entropy, &metrics).await?;
+    let audit = Audit::open(&store, &people.sealer, &*entropy, settings.audit.clone());
+    let audit = audit.await.map_err(|failure| anyhow::anyhow!("audit log: {failure}"))?;
     let verifier = Arc::new(Verifier::new(
         Arc::clone(&replica),
         Arc::clone(&forms),
@@ -71,6 +75,7 @@ pub async fn parts(
         verifier,
         forms,
         pepper,
+        audit: Arc::new(audit),
         people,
         clock,
         entropy,
@@ -140,7 +145,10 @@ impl Parts {
             KeysServiceServer::new(Keys::new(Arc::clone(&self.app))).max_decoding_message_size(MAX_REQUEST);
         let tenancy = TenancyServiceServer::new(Tenancy::new(Arc::clone(&self.app)))
             .max_decoding_message_size(MAX_REQUEST);
-        let mut routes = more(health.add_service(authn).add_service(keys).add_service(tenancy));
+        let audit = AuditServiceServer::new(AuditLog::new(Arc::clone(&self.app)))
+            .max_decoding_message_size(MAX_REQUEST);
+        let mut routes =
+            more(health.add_service(authn).add_service(keys).add_service(tenancy).add_service(audit));
         if reflection {
             let builder = || {
                 tonic_reflection::server::Builder::configure()
@@ -164,7 +172,8 @@ pub fn health() -> (HealthReporter, Routes) {
 pub async fn report(reporter: &HealthReporter, serving: bool) {
     let status =
         if serving { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
-    for service in ["", "doorward.v1.AuthnService", "doorward.v1.KeysService", "doorward.v1.TenancyService"] {
+    let services = ["", "doorward.v1.AuditService", "doorward.v1.AuthnService"];
+    for service in services.into_iter().chain(["doorward.v1.KeysService", "doorward.v1.TenancyService"]) {
         reporter.set_service_status(service, status).await;
     }
 }

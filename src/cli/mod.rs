@@ -5,6 +5,7 @@
 //! request, makes the call through [`session`], and hands the answer to
 //! [`output`]; whatever goes wrong is a [`failure`], with a hint and an exit code.
 
+pub mod audit;
 pub mod break_glass;
 pub mod completions;
 pub mod email;
@@ -120,6 +121,9 @@ pub enum Command {
     /// Make and manage tenants, their members and their networks
     #[command(subcommand)]
     Tenant(tenants::TenantVerb),
+    /// Read, export and judge the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
     /// Close the emergency access to your tenant
     #[command(subcommand)]
     BreakGlass(break_glass::BreakGlassVerb),
@@ -156,6 +160,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         | Command::Password(_)
         | Command::Email(_)
         | Command::Tenant(_)
+        | Command::Audit(_)
         | Command::BreakGlass(_)
         | Command::Completions(_)) => execute(client, &cli.global, &mut world).await,
     };
@@ -184,8 +189,9 @@ async fn execute(command: Command, global: &Global, world: &mut World) -> Result
         Command::Email(verb) => email::run(verb, global, world).await,
         Command::Whoami => whoami::run(Session::open(global, world).await?).await,
         Command::Key(verb) => keys::run(verb, Session::open(global, world).await?).await,
-        Command::BreakGlass(verb) => break_glass::run(verb, Session::open(global, world).await?).await,
         Command::ProviderKey(verb) => provider_keys::run(verb, Session::open(global, world).await?).await,
+        Command::Audit(verb) => audit::run(verb, global, world).await,
+        Command::BreakGlass(verb) => break_glass::run(verb, Session::open(global, world).await?).await,
         Command::Tenant(verb) => tenants::run(verb, Session::open(global, world).await?).await,
         Command::Server(_) => Err(Failure::Local("a server verb is not a client verb".to_owned())),
     }

@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use super::credential::{Attach, CredentialError, Presented};
+use crate::pb::v1::audit_service_client::AuditServiceClient;
 use crate::pb::v1::authn_service_client::AuthnServiceClient;
 use crate::pb::v1::keys_service_client::KeysServiceClient;
 use crate::pb::v1::tenancy_service_client::TenancyServiceClient;
@@ -11,6 +12,9 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 const USER_AGENT: &str = concat!("doorward/", env!("CARGO_PKG_VERSION"));
+
+/// Bytes that a message of an export may have.
+const MAX_EXPORT: usize = 16 * 1024 * 1024;
 
 /// How long to wait, and for which tenant to speak.
 #[derive(Clone, Debug)]
@@ -104,6 +108,18 @@ impl Client {
     /// API keys.
     pub fn keys(&self) -> KeysServiceClient<InterceptedService<Channel, Attach>> {
         KeysServiceClient::with_interceptor(self.channel.clone(), self.attach.clone())
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> AuditServiceClient<InterceptedService<Channel, Attach>> {
+        AuditServiceClient::with_interceptor(self.channel.clone(), self.attach.clone())
+    }
+
+    /// The same for exports, without a deadline.
+    pub fn exporting(&self) -> AuditServiceClient<InterceptedService<Channel, Attach>> {
+        let attach = self.attach.clone().without_deadline();
+        AuditServiceClient::with_interceptor(self.channel.clone(), attach)
+            .max_decoding_message_size(MAX_EXPORT)
     }
 
     /// Tenants and their members.

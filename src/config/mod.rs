@@ -12,6 +12,7 @@ pub use listen::{Api, Ops, Tls};
 pub use read::{BadConfiguration, load};
 pub use secrets::{Secret, SecretFault};
 
+use crate::app::audit::AuditOptions;
 use crate::app::hashing::HashingOptions;
 use crate::app::tokens::TokenOptions;
 use crate::domain::letters::LinkBase;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub hashing: HashingOptions,
     /// How letters go.
     pub mail: mail::Options,
+    /// How the audit log is kept.
+    pub audit: AuditOptions,
     /// The emergency key.
     pub break_glass: BreakGlass,
     /// What is logged, and how.
@@ -249,6 +252,7 @@ impl Settings {
         faults.extend(self.people.faults());
         faults.extend(self.hashing.fault().map(str::to_owned));
         faults.extend(self.mail.faults());
+        faults.extend(self.audit.faults());
         if self.limits.default_per_minute > crate::domain::limits::Limit::MAX {
             faults.push(format!(
                 "limits.default_per_minute must be at most {}",

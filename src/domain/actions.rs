@@ -88,6 +88,7 @@ actions! {
     AuditErased = "audit.erased";
     AuditPruned = "audit.pruned";
     LegalHoldSet = "audit.legal_hold_set";
+    AuditSealed = "audit.sealed";
 }
 
 #[cfg(test)]

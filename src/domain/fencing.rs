@@ -72,7 +72,8 @@ impl Action {
             | Self::AuditExported
             | Self::AuditErased
             | Self::AuditPruned
-            | Self::LegalHoldSet => Effect::Adds,
+            | Self::LegalHoldSet
+            | Self::AuditSealed => Effect::Adds,
             // A rotation ends the old secret, at once or when its overlap does.
             Self::KeyRotated
             | Self::KeyRevoked
@@ -186,6 +187,7 @@ mod tests {
                 "audit.erased",
                 "audit.pruned",
                 "audit.legal_hold_set",
+                "audit.sealed",
             ]
         );
         let takes = [

@@ -143,14 +143,14 @@ id!(
     "passkey"
 );
 id!(
-    /// A break-glass grant; public, unlike the key that opened it.
-    GrantId,
-    "grant"
-);
-id!(
     /// A key with another provider; public, unlike its secret.
     ProviderKeyId,
     "provider_key"
+);
+id!(
+    /// A break-glass grant; public, unlike the key that opened it.
+    GrantId,
+    "grant"
 );
 id!(
     /// An entry of the audit log.

@@ -1,6 +1,7 @@
 //! The gRPC services: each handler finds its caller, reads the request, makes
 //! one call of the app, and writes the answer.
 
+mod audit;
 mod authn;
 mod break_glass;
 mod deadline;
@@ -17,6 +18,7 @@ mod verify;
 mod watch;
 mod wire;
 
+pub use audit::Audit;
 pub use authn::Authn;
 pub use keys::Keys;
 pub use tenancy::Tenancy;

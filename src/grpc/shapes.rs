@@ -24,7 +24,7 @@ use std::time::Duration;
 /// Seconds after 1970 up to which a timestamp is a date (the year 9999).
 const LAST_SECOND: i64 = 253_402_300_799;
 
-fn to_time(faults: &mut Faults, field: &'static str, time: prost_types::Timestamp) -> Option<Timestamp> {
+pub fn to_time(faults: &mut Faults, field: &'static str, time: prost_types::Timestamp) -> Option<Timestamp> {
     let sound = (0..=LAST_SECOND).contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
     if !sound {
         faults.add(field, "must be a time from 1970 to 9999");

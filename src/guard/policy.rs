@@ -139,6 +139,11 @@ macro_rules! policies {
 }
 
 policies! {
+    "/doorward.v1.AuditService/ListEvents": Need::Permission(Permission::AUDIT_READ), One => uses(&[Permission::PLATFORM_TENANTS]);
+    "/doorward.v1.AuditService/ExportEvents": Need::Permission(Permission::AUDIT_READ), One => uses(&[Permission::PLATFORM_TENANTS]), streams();
+    "/doorward.v1.AuditService/GetCheckpoint": Need::Permission(Permission::AUDIT_READ), One => uses(&[Permission::PLATFORM_TENANTS]);
+    "/doorward.v1.AuditService/EraseAuditFields": Need::Permission(Permission::AUDIT_MANAGE), One, AuditErased;
+    "/doorward.v1.AuditService/SetLegalHold": Need::Permission(Permission::AUDIT_MANAGE), One, LegalHoldSet;
     "/doorward.v1.AuthnService/WhoAmI": Need::Credential, One => uses(&[]), enrols();
     "/doorward.v1.AuthnService/Login": Need::Visitor, Nothing, SessionOpened;
     "/doorward.v1.AuthnService/CompleteLogin": Need::Visitor, Nothing, SessionOpened;

@@ -14,6 +14,8 @@ mod hash;
 mod master_key;
 mod mint;
 #[cfg(feature = "server")]
+mod note;
+#[cfg(feature = "server")]
 mod password;
 mod profile;
 #[cfg(feature = "server")]
@@ -41,6 +43,8 @@ pub use hash::{Pepper, sha256};
 #[cfg(feature = "server")]
 pub use master_key::{BadMasterKey, MasterKey};
 pub use mint::Minted;
+#[cfg(feature = "server")]
+pub use note::{BadVerifier, NoteKey, NoteVerifier};
 #[cfg(feature = "server")]
 pub use password::{BadPassword, Cost, HashingFault, Known, Password, PasswordHash, Verdict, Workspace};
 pub use profile::{Alphabet, BadProfiles, Profile};

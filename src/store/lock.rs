@@ -21,6 +21,8 @@ pub enum Lock {
     PersonShared,
     /// A session that must not end meanwhile; others may hold it too.
     SessionShared,
+    /// The head of a tenant's audit log, which every write of the tenant takes in the end.
+    AuditHead,
     /// A grant that must not be closed meanwhile; others may hold it too.
     GrantShared,
 }
@@ -35,6 +37,7 @@ impl Lock {
             Self::PersonShared => "SELECT 1 AS one FROM users WHERE id = $1 FOR SHARE",
             Self::GrantShared => "SELECT 1 AS one FROM break_glass_grants WHERE id = $1 FOR SHARE",
             Self::SessionShared => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR SHARE",
+            Self::AuditHead => "SELECT 1 AS one FROM audit_heads WHERE tenant_id = $1 FOR NO KEY UPDATE",
         }
     }
 }

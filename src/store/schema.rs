@@ -120,17 +120,54 @@ diesel::table! {
 }
 
 diesel::table! {
-    audit_events (id) {
-        id -> Binary,
+    audit_heads (tenant_id) {
         tenant_id -> Binary,
+        size -> BigInt,
+        since -> BigInt,
+        sealed -> BigInt,
+        frontier -> Binary,
+        first -> BigInt,
+        held -> Bool,
+    }
+}
+
+diesel::table! {
+    audit_entries (tenant_id, idx) {
+        tenant_id -> Binary,
+        idx -> BigInt,
         time -> BigInt,
         actor -> Text,
-        credential -> Nullable<Text>,
-        address -> Nullable<Text>,
-        correlation -> Text,
         action -> Text,
         target -> Text,
-        detail -> Text,
+        entry -> Text,
+    }
+}
+
+diesel::table! {
+    audit_fields (tenant_id, idx, name) {
+        tenant_id -> Binary,
+        idx -> BigInt,
+        name -> Text,
+        salt -> Binary,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    audit_tiles (tenant_id, n) {
+        tenant_id -> Binary,
+        n -> BigInt,
+        root -> Binary,
+        leaves -> Binary,
+    }
+}
+
+diesel::table! {
+    audit_checkpoints (tenant_id, size) {
+        tenant_id -> Binary,
+        size -> BigInt,
+        time -> BigInt,
+        note -> Text,
     }
 }
 
@@ -313,7 +350,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    job_runs (name) {
+        name -> Text,
+        start_time -> BigInt,
+        held_until -> BigInt,
+        end_time -> Nullable<BigInt>,
+        done -> BigInt,
+        failure -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(members -> users (user_id));
 diesel::joinable!(members -> tenants (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(members, users, tenants);
 diesel::allow_tables_to_appear_in_same_query!(replicas, change_head);
+diesel::allow_tables_to_appear_in_same_query!(audit_entries, audit_fields, audit_heads);

@@ -39,9 +39,25 @@ impl Tx {
         self.changes.push(change);
     }
 
-    /// Adds to what the audit entry says.
+    /// Adds to what the audit entry says: what may be personal or free text. It
+    /// can be erased, and is never part of what is signed.
     pub fn detail(&mut self, name: &'static str, value: impl std::fmt::Display) {
-        self.event.detail.push((name, value.to_string()));
+        self.event.detail.push((name.into(), value.to_string()));
+    }
+
+    /// Adds an id, a number or a name of our own to what the audit entry says,
+    /// for ever: it cannot be erased.
+    pub fn fact(&mut self, name: &'static str, value: impl std::fmt::Display) {
+        self.event.facts.push((name, value.to_string()));
+    }
+
+    /// Adds what a value was and is, unless it stays what it was.
+    pub fn changed(&mut self, name: &str, before: impl std::fmt::Display, after: impl std::fmt::Display) {
+        let (before, after) = (before.to_string(), after.to_string());
+        if before != after {
+            self.event.detail.push((format!("{name}.before").into(), before));
+            self.event.detail.push((format!("{name}.after").into(), after));
+        }
     }
 
     /// When the mutation happens, for every row it writes.
@@ -59,8 +75,9 @@ impl Tx {
         self.conn.get()
     }
 
-    /// Writes the audit entry, then the changes (their lock is held from here
-    /// to the commit, so they come last), and commits. Gives the last number.
+    /// Writes the audit entry, whose log's head is held from here to the commit,
+    /// then the changes, whose lock all others wait for and which come last
+    /// therefore, and commits. Gives the last number.
     pub(super) async fn commit(mut self, actor: &Actor) -> Result<u64> {
         let (event, recorded) = (self.event.clone(), std::mem::take(&mut self.changes));
         let conn = self.conn.get()?;

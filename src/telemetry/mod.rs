@@ -42,6 +42,10 @@ pub struct Metrics {
     /// Letters by what became of them: `delivered`, `failed`, `refused` by a
     /// full queue, or `discarded` where there is no mail.
     pub letters: IntCounterVec,
+    /// Runs of jobs by name and outcome: `done` or `failed`.
+    pub jobs: IntCounterVec,
+    /// Rows that jobs touched, by name.
+    pub job_rows: IntCounterVec,
 }
 
 impl Metrics {
@@ -116,6 +120,8 @@ impl Metrics {
             )?,
             connections: gauge("doorward_connections", "Open connections.")?,
             login_queue: gauge("doorward_login_queue", "Passwords that wait for a hashing thread.")?,
+            jobs: counters("doorward_jobs_total", "Runs of jobs.", &["job", "outcome"])?,
+            job_rows: counters("doorward_job_rows_total", "Rows that jobs touched.", &["job"])?,
             letters: counters("doorward_letters_total", "Letters to people.", &["outcome"])?,
             registry,
         })

@@ -8,6 +8,8 @@
 )]
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod break_glass;
 #[cfg(test)]
 mod calls;

@@ -82,7 +82,13 @@ async fn becomes_counted(world: &World, series: &str) {
 async fn grpc_health_is_the_standard_service() {
     let world = World::start(Database::sqlite()).await;
     let mut health = HealthClient::new(client::channel(&world.server.api()));
-    for service in ["", "doorward.v1.AuthnService", "doorward.v1.KeysService", "doorward.v1.TenancyService"] {
+    for service in [
+        "",
+        "doorward.v1.AuditService",
+        "doorward.v1.AuthnService",
+        "doorward.v1.KeysService",
+        "doorward.v1.TenancyService",
+    ] {
         let request = HealthCheckRequest { service: service.to_owned() };
         let status = health.check(request).await.unwrap().into_inner().status();
         assert_eq!(status, ServingStatus::Serving, "{service}");
@@ -96,7 +102,12 @@ async fn grpc_health_is_the_standard_service() {
 async fn reflection_tells_every_service_and_its_messages() {
     let world = World::start(Database::sqlite()).await;
     let channel = client::channel(&world.server.api());
-    let expected = ["doorward.v1.AuthnService", "doorward.v1.KeysService", "doorward.v1.TenancyService"];
+    let expected = [
+        "doorward.v1.AuditService",
+        "doorward.v1.AuthnService",
+        "doorward.v1.KeysService",
+        "doorward.v1.TenancyService",
+    ];
     {
         use v1::server_reflection_request::MessageRequest;
         use v1::server_reflection_response::MessageResponse;

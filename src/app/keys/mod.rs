@@ -2,6 +2,7 @@
 
 mod rules;
 
+use super::audit::key_changed;
 use super::{App, Caller};
 use crate::domain::address::Networks;
 use crate::domain::audit::{Action, Event};
@@ -390,8 +391,8 @@ impl App {
                     }
                     allowed(tx, &key).await?;
                     tx.detail("display_name", key.display_name.as_str());
-                    tx.detail("kind", key.state.kind.name());
-                    tx.detail("scopes", format!("{:?}", key.state.scopes));
+                    tx.fact("kind", key.state.kind.name());
+                    tx.fact("scopes", format!("{:?}", key.state.scopes));
                     match rows::key_insert(tx, &key).await {
                         Err(Error::Conflict) => Err(Refusal::already_exists("a key with this secret").into()),
                         other => other.map(|()| key),
@@ -428,8 +429,9 @@ impl App {
                     writable(&caller, &before)?;
                     changeable(&before, action, &etag)?;
                     let (version, name) = (before.version, before.display_name.as_str().to_owned());
-                    let after = change(before, now)?;
+                    let after = change(before.clone(), now)?;
                     tx.detail("display_name", name);
+                    key_changed(tx, &before, &after);
                     if after.version != version && !rows::key_replace(tx, &after).await? {
                         return Err(stale().into());
                     }

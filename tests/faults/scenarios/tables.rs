@@ -2,7 +2,7 @@
 use crate::cluster::{Cluster, connect};
 use crate::judge::Tables;
 
-const AUDIT: &str = "SELECT action, target, count(*) FROM audit_events GROUP BY action, target";
+const AUDIT: &str = "SELECT action, target, count(*) FROM audit_entries GROUP BY action, target";
 const CHANGES: &str =
     "SELECT (SELECT seq FROM change_head), coalesce(min(seq), 1), coalesce(max(seq), 0), count(*)
     FROM changes";

@@ -1,5 +1,6 @@
 //! gRPC clients with a credential, and what a refusal must look like.
 use bytes::{Buf, BufMut};
+use doorward::pb::v1::audit_service_client::AuditServiceClient;
 use doorward::pb::v1::authn_service_client::AuthnServiceClient;
 use doorward::pb::v1::keys_service_client::KeysServiceClient;
 use doorward::pb::v1::tenancy_service_client::TenancyServiceClient;
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub type Link = InterceptedService<Channel, Metadata>;
 pub type Authn = AuthnServiceClient<Link>;
 pub type Keys = KeysServiceClient<Link>;
+pub type Audit = AuditServiceClient<Link>;
 pub type Tenancy = TenancyServiceClient<Link>;
 
 /// Metadata that is added to every call; a name given twice is sent twice.
@@ -87,6 +89,11 @@ pub fn patient_keys(
 /// A client for checks.
 pub fn authn(address: &str, metadata: Metadata) -> Authn {
     AuthnServiceClient::with_interceptor(channel(address), metadata)
+}
+
+/// A client for the audit log.
+pub fn audit(address: &str, metadata: Metadata) -> Audit {
+    AuditServiceClient::with_interceptor(channel(address), metadata)
 }
 
 /// A client for tenants.

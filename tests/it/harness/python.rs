@@ -6,6 +6,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Runs a Python program of this repository to its end.
+pub async fn run_python(program: &'static str, arguments: Vec<String>) -> super::server::Printed {
+    let running = move || {
+        let mut python = Command::new(environment().join("venv/bin/python"));
+        python.arg(source(program)).args(arguments);
+        python.output().unwrap().into()
+    };
+    tokio::task::spawn_blocking(running).await.unwrap()
+}
+
 /// A running Python program that takes orders.
 pub struct Python(Program);
 

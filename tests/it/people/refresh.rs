@@ -17,7 +17,7 @@ async fn again(world: &World, token: &str) -> Result<(String, String), Status> {
 
 /// What is written in the audit log, as text, of events of this kind.
 async fn audited(world: &World, action: &str) -> usize {
-    let query = format!("SELECT count(*) FROM audit_events WHERE action = '{action}'");
+    let query = format!("SELECT count(*) FROM audit_entries WHERE action = '{action}'");
     match &world.database {
         Database::Postgres(url) => {
             let name = url.rsplit('/').next().unwrap();
