@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod break_glass;
 mod caller;
 pub mod hashing;
+mod housekeeping;
 pub mod invitations;
 pub mod keys;
 pub mod login;
@@ -27,6 +28,7 @@ pub mod vault;
 mod verify;
 pub mod watch;
 
+pub use crate::store::JobRun;
 pub use crate::view::{Demand, Held, Terms, Verified};
 pub use caller::Caller;
 pub use uses::flush_uses;

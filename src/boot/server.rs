@@ -189,6 +189,7 @@ impl Server {
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_uses(Arc::clone(&app))));
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_in_order(Arc::clone(&app))));
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_sealed(Arc::clone(&app))));
+        self.ports.spawn(stop.clone().run_until_cancelled_owned(crate::jobs::keep_up(Arc::clone(&app))));
         let (metrics, reporter) = (Arc::clone(&self.parts.metrics), self.reporter.clone());
         self.ports.spawn(stop.run_until_cancelled_owned(async move {
             let mut serving = true;

@@ -365,6 +365,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    job_runs (name) {
+        name -> Text,
+        start_time -> BigInt,
+        held_until -> BigInt,
+        end_time -> Nullable<BigInt>,
+        done -> BigInt,
+        failure -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(key_usage -> api_keys (key_id));
 diesel::allow_tables_to_appear_in_same_query!(key_usage, api_keys);
 diesel::joinable!(members -> users (user_id));
