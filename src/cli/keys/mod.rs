@@ -3,7 +3,7 @@
 mod args;
 mod shown;
 
-pub use args::KeyVerb;
+pub use args::{KeyVerb, Kind};
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Shown};
