@@ -4,6 +4,7 @@ use std::path::PathBuf;
 const FILES: &[&str] = &[
     "doorward/v1/audit.proto",
     "doorward/v1/authn.proto",
+    "doorward/v1/break_glass.proto",
     "doorward/v1/errors.proto",
     "doorward/v1/keys.proto",
     "doorward/v1/principal.proto",

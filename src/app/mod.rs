@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bootstrap;
+pub mod break_glass;
 mod caller;
 pub mod hashing;
 pub mod invitations;
@@ -63,6 +64,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The emergency key, where there is one.
+    pub break_glass: Option<break_glass::BreakGlass>,
     /// What all watchers share.
     pub watches: watch::Watches,
 }

@@ -14,6 +14,7 @@ impl App {
         let now = self.clock.now();
         self.store.throttles_sweep(now).await?;
         people::mailed_sweep(&self.store, now).await?;
+        self.break_glass_tidy().await?;
         let over = sessions::sessions_over(&mut self.store.read().await?, now).await?;
         if over.is_empty() {
             return Ok(());

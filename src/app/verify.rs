@@ -3,7 +3,7 @@
 
 use super::tokens::Tokens;
 use crate::domain::keys::{Environment, KeyKind};
-use crate::domain::{Digest, Failure, Fault, Moment, Refusal, Timestamp};
+use crate::domain::{Digest, Failure, Fault, GrantId, Moment, Refusal, Timestamp};
 use crate::replica::Replica;
 use crate::secret::{Forms, NotAKey, Pepper, sha256};
 use crate::view::{Demand, Found, Held, Judge, Presented, Terms, Verified};
@@ -47,6 +47,19 @@ impl Verifier {
             self.find(presented, profile.check == 0).ok_or_else(Refusal::invalid_api_key)?;
         let presented =
             Presented { digest, kind: profile.kind, environment: profile.environment, login: None };
+        Ok(self.judge().verify(&presented, &found, demand, at.wall)?)
+    }
+
+    /// Checks a break-glass grant that was entered by the master key.
+    ///
+    /// # Errors
+    /// As for [`Verifier::check`].
+    pub fn check_grant(&self, grant: GrantId, demand: &Demand<'_>, at: Moment) -> Result<Verified, Failure> {
+        self.fresh(at)?;
+        let digest = Digest::of_grant(grant);
+        let found = self.replica.view.key(digest).ok_or_else(Refusal::grant_over)?;
+        let (kind, environment) = (KeyKind::BreakGlass, Environment::Live);
+        let presented = Presented { digest, kind, environment, login: None };
         Ok(self.judge().verify(&presented, &found, demand, at.wall)?)
     }
 

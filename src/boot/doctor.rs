@@ -1,6 +1,7 @@
 //! Looks for whatever voids a promise before somebody relies on it.
 
 use crate::config::Settings;
+use crate::store::break_glass::key_first_used;
 use crate::store::{Facts, PostgresFacts, Store};
 use serde::Serialize;
 
@@ -38,7 +39,11 @@ pub async fn doctor(settings: &Settings) -> Vec<Finding> {
         Err(error) => Err(error.to_string()),
     };
     match facts {
-        Ok(facts) => examine(settings, &facts),
+        Ok(facts) => {
+            let mut findings = examine(settings, &facts);
+            findings.push(master_key(settings).await);
+            findings
+        }
         Err(error) => vec![finding(
             Verdict::Bad,
             "database",
@@ -68,6 +73,33 @@ fn examine(settings: &Settings, facts: &Facts) -> Vec<Finding> {
         Some(postgres) => examine_postgres(settings, postgres, &mut findings),
     }
     findings
+}
+
+/// What is to be known of the break-glass key.
+async fn master_key(settings: &Settings) -> Finding {
+    const SUBJECT: &str = "break_glass";
+    let glass = match settings.break_glass.glass() {
+        Ok(Some(glass)) => glass,
+        Ok(None) => return finding(Verdict::Good, SUBJECT, "off"),
+        Err(bad) => return finding(Verdict::Bad, SUBJECT, format!("break_glass.master_key: {bad}")),
+    };
+    let used = async {
+        let store = Store::new(&settings.database).map_err(|error| error.to_string())?;
+        let conn = &mut store.read().await.map_err(|error| error.to_string())?;
+        key_first_used(conn, &glass.key_id()).await.map_err(|error| error.to_string())
+    };
+    match used.await {
+        Ok(None) => finding(Verdict::Note, SUBJECT, "on; the master key was never used"),
+        Ok(Some(used)) => finding(
+            Verdict::Bad,
+            SUBJECT,
+            format!(
+                "the master key was first used at {used}; configure another one. It opens nothing more from {} on",
+                used.plus(glass.key_lasts())
+            ),
+        ),
+        Err(error) => finding(Verdict::Bad, SUBJECT, format!("whether the master key was used: {error}")),
+    }
 }
 
 fn lease(settings: &Settings, facts: &Facts) -> Finding {

@@ -69,13 +69,6 @@ pub async fn parts(
         Arc::clone(&people.tokens),
         limit,
     ));
-    let guard = Guard::new(
-        Arc::clone(&verifier),
-        Arc::clone(&clock),
-        &*entropy,
-        Arc::clone(&metrics),
-        &settings.proxies,
-    );
     let app = App {
         store,
         replica,
@@ -87,10 +80,37 @@ pub async fn parts(
         clock,
         entropy,
         metrics: Arc::clone(&metrics),
+        break_glass: settings.break_glass.glass()?,
         watches: <_>::default(),
     };
+    let app = Arc::new(app);
+    let guard = Guard::new(
+        Arc::clone(&app.verifier),
+        Arc::clone(&app.clock),
+        &*app.entropy,
+        Arc::clone(&metrics),
+        &settings.proxies,
+    );
+    let guard = guard.with_break_glass(&app);
+    remind_of_the_master_key(&app).await?;
     app.tend_signing_keys().await.map_err(|failure| anyhow::anyhow!("signing keys: {failure}"))?;
-    Ok(Parts { app: Arc::new(app), guard: Arc::new(guard), metrics, following, carrying })
+    Ok(Parts { app, guard: Arc::new(guard), metrics, following, carrying })
+}
+
+/// A master key that was used has been in somebody's hands, and in the
+/// environment of their shell.
+async fn remind_of_the_master_key(app: &App) -> anyhow::Result<()> {
+    let Some(glass) = &app.break_glass else { return Ok(()) };
+    let used = app.break_glass_key_used().await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    match used {
+        None => tracing::warn!("break-glass is on"),
+        Some(used) => tracing::warn!(
+            first_used = %used,
+            opens_until = %used.plus(glass.key_lasts()),
+            "break-glass is on, and its master key was used: configure another one"
+        ),
+    }
+    Ok(())
 }
 
 /// The configured pepper, or the instance's own.

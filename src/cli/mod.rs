@@ -6,6 +6,7 @@
 //! [`output`]; whatever goes wrong is a [`failure`], with a hint and an exit code.
 
 pub mod audit;
+pub mod break_glass;
 pub mod completions;
 pub mod email;
 pub mod factor;
@@ -139,6 +140,9 @@ pub enum Command {
     /// Read, export and judge the audit log
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    /// Close the emergency access to your tenant
+    #[command(subcommand)]
+    BreakGlass(break_glass::BreakGlassVerb),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Verbs that are the server.
@@ -177,6 +181,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         | Command::Role(_)
         | Command::Permission(_)
         | Command::Audit(_)
+        | Command::BreakGlass(_)
         | Command::Completions(_)) => execute(client, &cli.global, &mut world).await,
     };
     match done {
@@ -206,6 +211,7 @@ async fn execute(command: Command, global: &Global, world: &mut World) -> Result
         Command::Key(verb) => keys::run(verb, Session::open(global, world).await?).await,
         Command::ProviderKey(verb) => provider_keys::run(verb, Session::open(global, world).await?).await,
         Command::Audit(verb) => audit::run(verb, global, world).await,
+        Command::BreakGlass(verb) => break_glass::run(verb, Session::open(global, world).await?).await,
         Command::Tenant(verb) => tenants::run(verb, Session::open(global, world).await?).await,
         Command::Member(verb) => members::run(verb, Session::open(global, world).await?).await,
         Command::Invitation(verb) => invitations::run(verb, global, world).await,

@@ -6,8 +6,12 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 /// Lists that the environment gives with commas.
-const LISTS: &[(&str, &str)] =
-    &[("people", "origins"), ("proxies", "trusted"), ("otlp", "denied_attributes")];
+const LISTS: &[(&str, &str)] = &[
+    ("people", "origins"),
+    ("proxies", "trusted"),
+    ("otlp", "denied_attributes"),
+    ("break_glass", "permissions"),
+];
 
 /// Lays the environment's settings over the table. Gives what cannot be taken.
 pub fn lay_over(table: &mut Table, variables: impl Iterator<Item = (String, String)>) -> Vec<String> {

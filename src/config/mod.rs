@@ -1,11 +1,13 @@
 //! Configuration: a TOML file, over it the environment; every fault is told at
 //! once, before anything is opened.
 
+mod break_glass;
 mod environment;
 mod listen;
 mod read;
 mod secrets;
 
+pub use break_glass::BreakGlass;
 pub use listen::{Api, Ops, Tls};
 pub use read::{BadConfiguration, load};
 pub use secrets::{Secret, SecretFault};
@@ -205,16 +207,6 @@ impl People {
     }
 }
 
-/// `[break_glass]`: the emergency key. Off; this version cannot switch it on.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BreakGlass {
-    /// Whether the key is accepted.
-    pub enabled: bool,
-    /// The key.
-    pub master_key: Option<Secret>,
-}
-
 /// `[log]`: what is logged, and how.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -267,9 +259,7 @@ impl Settings {
                 crate::domain::limits::Limit::MAX
             ));
         }
-        if self.break_glass.enabled {
-            faults.push("break_glass.enabled: this version has no break-glass key; leave it off".into());
-        }
+        faults.extend(self.break_glass.faults());
         if tracing_subscriber::EnvFilter::try_new(&self.log.filter).is_err() {
             faults.push("log.filter cannot be read".into());
         }

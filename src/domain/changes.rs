@@ -3,6 +3,7 @@
 //! A change carries the whole new state of what changed, so that applying it
 //! needs no look at a database and applying it twice does no harm.
 
+use super::break_glass::GrantState;
 use super::keys::KeyState;
 use super::members::MemberState;
 use super::reading::Reading;
@@ -31,6 +32,8 @@ pub enum Change {
     Session(SessionState),
     /// A signing key is now like this.
     SigningKey(SigningKeyState),
+    /// A break-glass grant is now like this.
+    Grant(GrantState),
 }
 
 impl Change {
@@ -39,7 +42,7 @@ impl Change {
     pub const fn is_watched(&self) -> bool {
         match self {
             Self::Tenant(_) | Self::User(_) | Self::Role(_) | Self::Member(_) | Self::Key(_) => true,
-            Self::Session(_) | Self::SigningKey(_) => false,
+            Self::Session(_) | Self::SigningKey(_) | Self::Grant(_) => false,
         }
     }
 }

@@ -1,15 +1,17 @@
 //! Which credential it was.
 
-use super::{Digest, KeyId, SessionId};
+use super::{Digest, GrantId, KeyId, SessionId};
 use std::fmt;
 
-/// A key or a session; public, unlike the secret that goes with it.
+/// A key, a session or a grant; public, unlike the secret that goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CredentialId {
     /// An API key.
     Key(KeyId),
     /// A person's session, whose access tokens stand for it.
     Session(SessionId),
+    /// A break-glass grant, which the master key stands for.
+    Grant(GrantId),
 }
 
 impl CredentialId {
@@ -17,15 +19,23 @@ impl CredentialId {
     pub const fn key(self) -> Option<KeyId> {
         match self {
             Self::Key(key) => Some(key),
-            Self::Session(_) => None,
+            Self::Session(_) | Self::Grant(_) => None,
         }
     }
 
     /// The session, if it is one.
     pub const fn session(self) -> Option<SessionId> {
         match self {
-            Self::Key(_) => None,
             Self::Session(session) => Some(session),
+            Self::Key(_) | Self::Grant(_) => None,
+        }
+    }
+
+    /// The grant, if it is one.
+    pub const fn grant(self) -> Option<GrantId> {
+        match self {
+            Self::Grant(grant) => Some(grant),
+            Self::Key(_) | Self::Session(_) => None,
         }
     }
 
@@ -34,14 +44,17 @@ impl CredentialId {
         match self {
             Self::Key(key) => key.halves(),
             Self::Session(session) => session.halves(),
+            Self::Grant(grant) => grant.halves(),
         }
     }
 
     /// The credential of that digest, by an id's two numbers: the digest tells
-    /// a session from a key.
+    /// a session and a grant from a key.
     pub fn of(digest: Digest, halves: [u64; 2]) -> Self {
         if digest.is_of_session() {
             Self::Session(SessionId::from_halves(halves))
+        } else if digest.is_of_grant() {
+            Self::Grant(GrantId::from_halves(halves))
         } else {
             Self::Key(KeyId::from_halves(halves))
         }
@@ -53,6 +66,7 @@ impl fmt::Display for CredentialId {
         match self {
             Self::Key(key) => key.fmt(f),
             Self::Session(session) => session.fmt(f),
+            Self::Grant(grant) => grant.fmt(f),
         }
     }
 }

@@ -51,8 +51,15 @@ impl Digest {
     /// What a session is known by, where keys are known by their digests: its id
     /// and a mark. No secret has a digest with the mark but by a chance of 2⁻¹²⁸.
     pub fn of_session(id: super::SessionId) -> Self {
-        let [time, random] = id.halves();
-        let [a, b] = Self::SESSION;
+        Self::marked(id.halves(), Self::SESSION)
+    }
+
+    /// The same for a break-glass grant.
+    pub fn of_grant(id: super::GrantId) -> Self {
+        Self::marked(id.halves(), Self::GRANT)
+    }
+
+    const fn marked([time, random]: [u64; 2], [a, b]: [u64; 2]) -> Self {
         // What is random comes first, where tables look.
         Self([random, time, a, b])
     }
@@ -64,6 +71,16 @@ impl Digest {
         let [c, d] = Self::SESSION;
         a == c && b == d
     }
+
+    /// Whether it is a grant's.
+    #[inline]
+    pub const fn is_of_grant(self) -> bool {
+        let [_, _, a, b] = self.0;
+        let [c, d] = Self::GRANT;
+        a == c && b == d
+    }
+
+    const GRANT: [u64; 2] = [u64::from_be_bytes(*b"doorward"), u64::from_be_bytes(*b" a grant")];
 
     const SESSION: [u64; 2] = [u64::from_be_bytes(*b"doorward"), u64::from_be_bytes(*b" session")];
 
@@ -130,6 +147,8 @@ mod tests {
             [[1; 16], [2; 16]].map(|bytes| Digest::of_session(super::super::SessionId::from_bytes(bytes)));
         assert!(a.is_of_session() && b.is_of_session() && a != b);
         assert!(!Digest::from_bytes(&[7; 32]).is_of_session());
+        let grant = Digest::of_grant(super::super::GrantId::from_bytes([1; 16]));
+        assert!(grant.is_of_grant() && !grant.is_of_session() && !a.is_of_grant());
     }
 
     #[test]

@@ -148,6 +148,11 @@ id!(
     "provider_key"
 );
 id!(
+    /// A break-glass grant; public, unlike the key that opened it.
+    GrantId,
+    "grant"
+);
+id!(
     /// An entry of the audit log.
     AuditId,
     "event"

@@ -21,11 +21,17 @@ pub enum KeyKind {
     Ingest,
     /// The configured legacy key.
     Global,
+    /// None: what a break-glass grant is, among all that stands in a key's place.
+    #[serde(skip)]
+    BreakGlass,
 }
 
 impl KeyKind {
+    /// Every kind that a key can be of.
+    pub const OF_KEYS: [Self; 5] = [Self::User, Self::Service, Self::Tenant, Self::Ingest, Self::Global];
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::User, Self::Service, Self::Tenant, Self::Ingest, Self::Global];
+    pub const ALL: [Self; 6] =
+        [Self::User, Self::Service, Self::Tenant, Self::Ingest, Self::Global, Self::BreakGlass];
 
     /// The name, as stored and configured.
     pub const fn name(self) -> &'static str {
@@ -35,12 +41,13 @@ impl KeyKind {
             Self::Tenant => "tenant",
             Self::Ingest => "ingest",
             Self::Global => "global",
+            Self::BreakGlass => "break_glass",
         }
     }
 
-    /// The kind of that name.
+    /// The kind of keys of that name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::OF_KEYS.into_iter().find(|kind| kind.name() == name)
     }
 
     /// What a key of this kind can be allowed at most, a user key apart, whose
@@ -57,6 +64,7 @@ impl KeyKind {
             ]),
             Self::Ingest => Permissions::of(&[Permission::INGEST_WRITE]),
             Self::Global => Permissions::of(&[Permission::TENANT_READ]),
+            Self::BreakGlass => super::break_glass::BOUND,
         }
     }
 
@@ -66,6 +74,7 @@ impl KeyKind {
             Self::User => Permissions::ALL,
             Self::Service => Permissions::of(&[Permission::CREDENTIALS_VERIFY]),
             Self::Tenant | Self::Ingest | Self::Global => self.bound(),
+            Self::BreakGlass => Permissions::NONE,
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod address;
 pub mod audit;
+pub mod break_glass;
 pub mod changes;
 pub mod clock;
 pub mod correlation;
@@ -40,6 +41,8 @@ pub use clock::{Clock, Entropy, Moment, Timestamp};
 pub use correlation::Correlation;
 pub use credential::CredentialId;
 pub use digest::Digest;
-pub use ids::{AuditId, InvitationId, KeyId, PasskeyId, ProviderKeyId, RoleId, SessionId, TenantId, UserId};
+pub use ids::{
+    AuditId, GrantId, InvitationId, KeyId, PasskeyId, ProviderKeyId, RoleId, SessionId, TenantId, UserId,
+};
 pub use permission::{Permission, Permissions};
 pub use refusal::{Failure, Fault, Reason, Refusal};

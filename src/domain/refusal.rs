@@ -183,6 +183,11 @@ impl Refusal {
         Self::new(Reason::SessionRevoked, "the session has ended; log in again")
     }
 
+    /// A break-glass grant that was closed or is over.
+    pub fn grant_over() -> Self {
+        Self::new(Reason::SessionRevoked, "the break-glass grant is over")
+    }
+
     /// A credential of a tenant that is suspended.
     pub fn tenant_suspended() -> Self {
         Self::new(Reason::TenantSuspended, "the tenant is suspended")

@@ -3,6 +3,7 @@
 
 mod audit;
 mod authn;
+mod break_glass;
 mod deadline;
 mod keys;
 mod members;

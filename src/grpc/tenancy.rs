@@ -198,6 +198,14 @@ impl TenancyService for Tenancy {
         reply(&caller.correlation, self.set_allowlist(&caller, wanted).await)
     }
 
+    async fn close_break_glass(
+        &self,
+        request: Request<pb::CloseBreakGlassRequest>,
+    ) -> Result<Response<pb::CloseBreakGlassResponse>, Status> {
+        let (caller, _) = open(request)?;
+        reply(&caller.correlation, super::break_glass::close(&self.app, &caller).await)
+    }
+
     async fn delete_tenant(
         &self,
         request: Request<pb::DeleteTenantRequest>,

@@ -78,6 +78,7 @@ fn fixed(principal: &Principal, permissions: Permissions) -> pb::Principal {
         KeyKind::Tenant => pb::PrincipalType::Tenant,
         KeyKind::Ingest => pb::PrincipalType::Ingest,
         KeyKind::Global => pb::PrincipalType::Global,
+        KeyKind::BreakGlass => pb::PrincipalType::BreakGlass,
     };
     let user = principal.user.map(|user| user.to_string()).unwrap_or_default();
     pb::Principal {
@@ -89,7 +90,9 @@ fn fixed(principal: &Principal, permissions: Permissions) -> pb::Principal {
         email: principal.email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
         role: principal.role_name().to_owned(),
         permissions: names(permissions),
-        auth_methods: vec!["api_key".to_owned()],
+        auth_methods: vec![
+            if principal.kind == KeyKind::BreakGlass { "master_key" } else { "api_key" }.to_owned(),
+        ],
         entitlements: principal.entitlements().names().map(str::to_owned).collect(),
         ..pb::Principal::default()
     }

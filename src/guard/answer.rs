@@ -10,6 +10,7 @@ use std::time::Duration;
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");
+const BREAK_GLASS: HeaderName = HeaderName::from_static("x-doorward-break-glass");
 const ROTATED: HeaderName = HeaderName::from_static("x-doorward-key-rotated");
 
 /// Headers of an answer: correlation id, tenant, rate limit.
@@ -19,6 +20,8 @@ pub struct Answer {
     tenant: Option<Bytes>,
     rate: Option<Rate>,
     previous: bool,
+    /// Whether a master key was used, which is to be rotated then.
+    broke_glass: bool,
 }
 
 /// A refused call.
@@ -56,17 +59,18 @@ impl Answer {
             tenant: Some(caller.verified.principal.home.text.clone()),
             rate: caller.verified.rate,
             previous: caller.verified.previous,
+            broke_glass: caller.verified.credential.grant().is_some(),
         }
     }
 
     /// The headers of an answer to nobody in particular.
     pub fn anonymous(correlation: Correlation) -> Self {
-        Self { correlation, tenant: None, rate: None, previous: false }
+        Self { correlation, tenant: None, rate: None, previous: false, broke_glass: false }
     }
 
     /// The headers of a refusal.
     pub fn about(correlation: Correlation, refusal: &Refusal) -> Self {
-        Self { correlation, tenant: None, rate: refusal.rate, previous: false }
+        Self { correlation, tenant: None, rate: refusal.rate, previous: false, broke_glass: false }
     }
 
     /// The call's correlation id.
@@ -87,6 +91,9 @@ impl Answer {
         }
         if self.previous {
             headers.insert(ROTATED, HeaderValue::from_static("true"));
+        }
+        if self.broke_glass {
+            headers.insert(BREAK_GLASS, HeaderValue::from_static("rotate-the-key"));
         }
         if let Some(rate) = &self.rate {
             write_rate(headers, rate);

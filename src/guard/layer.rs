@@ -6,12 +6,12 @@ use crate::app::Caller;
 use crate::app::people::Visitor;
 use crate::domain::changes::Revision;
 use crate::domain::reading::Reading;
-use crate::domain::{Failure, Fault, Reason, Refusal};
+use crate::domain::{Failure, Fault, GrantId, Reason, Refusal};
 use crate::protocol::gated::{Gated, GatedAnswer, Tie};
 use crate::protocol::leash::Alarm;
 use crate::telemetry::Metrics;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use prometheus::IntCounter;
@@ -79,15 +79,48 @@ where
         let found = Policy::find(request.uri().path());
         let number = found.map(|(number, _)| number);
         let policy = found.map(|(_, policy)| policy);
-        let state = match guard.pass(&request, policy) {
+        if guard.breaks_glass(request.headers(), policy) {
+            let state = enter(&guard, &self.inner, request, policy);
+            return Answering { guard, number, state };
+        }
+        let state = match guard.pass(&request, policy, None) {
             Ok(passed) => begin(&mut self.inner, request, passed),
             Err(failure) if guard.may_be_new(&failure, request.headers()) => {
                 let asking = Asking { service: self.inner.clone(), request, policy };
-                State::Asking { asking: Some(Box::new(asking)), catching: guard.catch_up().boxed() }
+                let catching = guard.catch_up().map(|caught| caught.map(|()| None).map_err(Failure::from));
+                State::Asking { asking: Some(Box::new(asking)), catching: catching.boxed() }
             }
             Err(failure) => denied(&guard, failure, &request),
         };
         Answering { guard, number, state }
+    }
+}
+
+/// A call with the master key, while the audit log hears of it.
+fn enter<S, B>(
+    guard: &Arc<Guard>,
+    service: &S,
+    mut request: Request<B>,
+    policy: Option<&'static Policy>,
+) -> State<S, B>
+where
+    S: Admits<Gated<B>> + Clone,
+{
+    // One id from here on: the audit log hears of the call before its handler does.
+    let correlation = guard.correlation(request.headers());
+    if let Ok(id) = HeaderValue::from_maybe_shared(correlation.to_bytes()) {
+        request.headers_mut().insert("x-correlation-id", id);
+    }
+    let entering = match policy {
+        Some(policy) => guard.break_glass(&request, policy),
+        None => Err(Refusal::new(Reason::Unimplemented, "no such method").into()),
+    };
+    match entering {
+        Ok(entering) => {
+            let asking = Asking { service: service.clone(), request, policy };
+            State::Asking { asking: Some(Box::new(asking)), catching: entering.map_ok(Some).boxed() }
+        }
+        Err(failure) => denied(guard, failure, &request),
     }
 }
 
@@ -115,8 +148,9 @@ where
     State::Denied { denied: Some(Box::new(denied)) }
 }
 
-/// A call with a key that is not known here, while it is made sure that it does
-/// not exist.
+/// A call that waits before it is judged: with a key that is not known here,
+/// while it is made sure that it does not exist; with the master key, while the
+/// audit log hears of it.
 struct Asking<S, B> {
     service: S,
     request: Request<B>,
@@ -139,6 +173,7 @@ impl Guard {
         self: &Arc<Self>,
         request: &Request<B>,
         policy: Option<&'static Policy>,
+        entered: Option<GrantId>,
     ) -> Result<Passed, Failure> {
         let headers = request.headers();
         let Some(policy) = policy else {
@@ -150,14 +185,14 @@ impl Guard {
             return Ok(Passed { caller: None, visitor: None, answer, tether: Tether::Off });
         }
         let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        if self.is_visit(policy, headers) {
+        if entered.is_none() && self.is_visit(policy, headers) {
             let visitor = self.visitor(headers, peer, &correlation);
             let answer = Answer::anonymous(correlation);
             return Ok(Passed { caller: None, visitor: Some(visitor), answer, tether: Tether::Off });
         }
         // Read before the judgement: a change in between is looked at once more.
         let seen = self.verifier.revision();
-        let caller = self.judge(headers, peer, policy, &correlation)?;
+        let caller = self.judge(headers, peer, policy, &correlation, entered)?;
         self.metrics.accepted.inc();
         let tether = self.tether(&caller, policy, seen)?;
         let visitor = (policy.need == Need::Either).then(|| self.visitor(headers, peer, &caller.correlation));
@@ -181,6 +216,9 @@ impl Guard {
     }
 }
 
+/// What is waited for; the grant that was entered, if one was.
+type Catching = BoxFuture<'static, Result<Option<GrantId>, Failure>>;
+
 pin_project! {
     /// An answer under way.
     pub struct Answering<S, B>
@@ -202,7 +240,7 @@ pin_project! {
         S: Admits<Gated<B>>,
     {
         Running { #[pin] call: S::Future, answer: Answer, tether: Tether },
-        Asking { asking: Option<Box<Asking<S, B>>>, catching: BoxFuture<'static, Result<(), Fault>> },
+        Asking { asking: Option<Box<Asking<S, B>>>, catching: Catching },
         Denied { denied: Option<Box<Denied>> },
     }
 }
@@ -234,8 +272,8 @@ where
                     let caught = ready!(catching.as_mut().poll(cx));
                     let Some(mut it) = asking.take() else { return Poll::Pending };
                     let passed = match caught {
-                        Ok(()) => this.guard.pass(&it.request, it.policy),
-                        Err(fault) => Err(fault.into()),
+                        Ok(entered) => this.guard.pass(&it.request, it.policy, entered),
+                        Err(failure) => Err(failure),
                     };
                     let next = match passed {
                         Ok(passed) => begin(&mut it.service, it.request, passed),

@@ -205,6 +205,7 @@ policies! {
     "/doorward.v1.TenancyService/ListRoles": Need::Permission(Permission::MEMBERS_READ), One => uses(&[]);
     "/doorward.v1.TenancyService/ListPermissions": Need::Credential, One => uses(&[]);
     "/doorward.v1.TenancyService/SetIpAllowlist": Need::Permission(Permission::TENANT_UPDATE), One, AllowlistSet;
+    "/doorward.v1.TenancyService/CloseBreakGlass": Need::Permission(Permission::ADMIN_SETTINGS), Nothing, BreakGlassClosed;
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": Need::Permission(Permission::INGEST_WRITE), One => uses(&[]);
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": Need::Permission(Permission::INGEST_WRITE), One => uses(&[]);
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Need::Permission(Permission::INGEST_WRITE), One => uses(&[]);

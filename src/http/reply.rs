@@ -18,12 +18,13 @@ use http_body_util::Full;
 use tonic::body::Body;
 
 /// Headers of the gRPC answer that the HTTP answer keeps; also every `x-ratelimit-…`.
-const KEPT: [HeaderName; 8] = [
+const KEPT: [HeaderName; 9] = [
     correlation::HEADER,
     HeaderName::from_static("x-tenant-id"),
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
     HeaderName::from_static("x-doorward-key-rotated"),
+    HeaderName::from_static("x-doorward-break-glass"),
     DEVICE_TOKEN,
     RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -164,6 +165,7 @@ mod tests {
             "x-ratelimit-reset",
             "retry-after",
             "x-doorward-key-rotated",
+            "x-doorward-break-glass",
             "doorward-device-token",
             "grpc-status",
             "grpc-message",

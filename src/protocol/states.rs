@@ -22,7 +22,7 @@ pub fn from_change(change: &Change) -> Option<pb::WatchedState> {
         Change::Role(role) => State::Role(from_role(role)),
         Change::Member(member) => State::Member(from_member(member)),
         Change::Key(key) => State::Key(from_key(key)),
-        Change::Session(_) | Change::SigningKey(_) => return None,
+        Change::Session(_) | Change::SigningKey(_) | Change::Grant(_) => return None,
     };
     Some(pb::WatchedState { state: Some(state) })
 }
@@ -46,13 +46,15 @@ pub const fn from_kind(kind: KeyKind) -> pb::ApiKeyKind {
         KeyKind::Tenant => pb::ApiKeyKind::Tenant,
         KeyKind::Ingest => pb::ApiKeyKind::Ingest,
         KeyKind::Global => pb::ApiKeyKind::Global,
+        // No key is of this kind, and no watcher hears of one.
+        KeyKind::BreakGlass => pb::ApiKeyKind::Unspecified,
     }
 }
 
 /// The kind of key of that number.
 pub fn to_kind(kind: i32) -> Result<KeyKind, Unreadable> {
     let is_it = |known: &KeyKind| i32::from(from_kind(*known)) == kind;
-    KeyKind::ALL.into_iter().find(is_it).ok_or(Unreadable("kind"))
+    KeyKind::OF_KEYS.into_iter().find(is_it).ok_or(Unreadable("kind"))
 }
 
 /// An environment as a message has it.
@@ -254,7 +256,7 @@ mod tests {
 
     fn any_key() -> impl Strategy<Value = Change> {
         let ids = (any::<[u8; 16]>(), any::<[u8; 16]>(), prop::option::of(any::<[u8; 16]>()));
-        let shape = (0..KeyKind::ALL.len(), any::<bool>(), any::<bool>(), any::<bool>(), any::<u32>());
+        let shape = (0..KeyKind::OF_KEYS.len(), any::<bool>(), any::<bool>(), any::<bool>(), any::<u32>());
         let scopes = prop_oneof![Just(Permissions::ALL), (0..1_u64 << 12).prop_map(Permissions::from_bits)];
         let digests = (any::<[u8; 32]>(), prop::option::of((any::<[u8; 32]>(), any_time())));
         (ids, shape, scopes, digests, any_networks(), prop::option::of(any_time())).prop_map(
@@ -269,7 +271,7 @@ mod tests {
                 Change::Key(Box::new(KeyState {
                     id: KeyId::from_bytes(id),
                     tenant: TenantId::from_bytes(tenant),
-                    kind: KeyKind::ALL[kind],
+                    kind: KeyKind::OF_KEYS[kind],
                     user: user.map(UserId::from_bytes),
                     environment: if test { Environment::Test } else { Environment::Live },
                     scopes,

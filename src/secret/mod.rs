@@ -10,6 +10,8 @@ mod bearer;
 mod csrf;
 mod form;
 mod hash;
+#[cfg(feature = "server")]
+mod master_key;
 mod mint;
 #[cfg(feature = "server")]
 mod note;
@@ -38,6 +40,8 @@ pub use bearer::{Bearer, Class, NotABearer};
 pub use csrf::CsrfKey;
 pub use form::{Form, Forms, NotAKey};
 pub use hash::{Pepper, sha256};
+#[cfg(feature = "server")]
+pub use master_key::{BadMasterKey, MasterKey};
 pub use mint::Minted;
 #[cfg(feature = "server")]
 pub use note::{BadVerifier, NoteKey, NoteVerifier};

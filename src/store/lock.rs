@@ -23,6 +23,8 @@ pub enum Lock {
     SessionShared,
     /// The head of a tenant's audit log, which every write of the tenant takes in the end.
     AuditHead,
+    /// A grant that must not be closed meanwhile; others may hold it too.
+    GrantShared,
 }
 
 impl Lock {
@@ -33,6 +35,7 @@ impl Lock {
             Self::Role => "SELECT 1 AS one FROM roles WHERE id = $1 FOR UPDATE",
             Self::Session => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR NO KEY UPDATE",
             Self::PersonShared => "SELECT 1 AS one FROM users WHERE id = $1 FOR SHARE",
+            Self::GrantShared => "SELECT 1 AS one FROM break_glass_grants WHERE id = $1 FOR SHARE",
             Self::SessionShared => "SELECT 1 AS one FROM sessions WHERE id = $1 FOR SHARE",
             Self::AuditHead => "SELECT 1 AS one FROM audit_heads WHERE tenant_id = $1 FOR NO KEY UPDATE",
         }

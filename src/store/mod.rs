@@ -8,6 +8,7 @@
 //! it through [`Store::detached`].
 
 pub mod audit;
+pub mod break_glass;
 pub mod changes;
 mod connect;
 mod error;
@@ -191,5 +192,6 @@ async fn still_stands(tx: &mut Tx, credential: CredentialId) -> Result<()> {
     match credential {
         CredentialId::Key(key) => keys::key_still_stands(tx, key).await,
         CredentialId::Session(session) => sessions::session_still_stands(tx, session).await,
+        CredentialId::Grant(grant) => break_glass::grant_still_stands(tx, grant).await,
     }
 }

@@ -330,6 +330,26 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    break_glass_grants (id) {
+        id -> Binary,
+        tenant_id -> Binary,
+        key_id -> Binary,
+        permissions -> Text,
+        create_time -> BigInt,
+        expire_time -> BigInt,
+        close_time -> Nullable<BigInt>,
+        vetoed -> Bool,
+    }
+}
+
+diesel::table! {
+    break_glass_keys (key_id) {
+        key_id -> Binary,
+        use_time -> BigInt,
+    }
+}
+
 diesel::joinable!(members -> users (user_id));
 diesel::joinable!(members -> tenants (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(members, users, tenants);

@@ -1,7 +1,9 @@
 //! All that a view begins with, as of one moment.
 
 use super::tx::Own;
-use super::{Result, Store, changes, keys, members, roles, sessions, signing_keys, tenants, users};
+use super::{
+    Result, Store, break_glass, changes, keys, members, roles, sessions, signing_keys, tenants, users,
+};
 use crate::domain::changes::{Change, Revision};
 use crate::domain::members::MemberState;
 use crate::domain::users::UserState;
@@ -29,6 +31,7 @@ enum Next {
     Keys(Option<KeyId>),
     Sessions(Option<SessionId>),
     SigningKeys,
+    Grants,
     Nothing,
 }
 
@@ -86,8 +89,12 @@ impl Snapshot {
                 Ok(page.into_iter().map(Change::Session).collect())
             }
             Next::SigningKeys => {
-                self.next = Next::Nothing;
+                self.next = Next::Grants;
                 Ok(signing_keys::all(conn).await?.into_iter().map(Change::SigningKey).collect())
+            }
+            Next::Grants => {
+                self.next = Next::Nothing;
+                Ok(break_glass::open(conn, only).await?.into_iter().map(Change::Grant).collect())
             }
             Next::Nothing => Ok(Vec::new()),
         }

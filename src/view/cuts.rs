@@ -209,6 +209,7 @@ impl Concerned {
             Change::Member(member) => Tag::User(member.user),
             Change::Key(key) => Tag::Credential(CredentialId::Key(key.id)),
             Change::Session(session) => Tag::Credential(CredentialId::Session(session.id)),
+            Change::Grant(grant) => Tag::Credential(CredentialId::Grant(grant.id)),
             // A token is looked at when it comes; what it opened stands on its session.
             Change::SigningKey(_) => return Self(None),
         }))

@@ -372,6 +372,7 @@ fn unexpired(found: &Found, now: Timestamp) -> Result<(), Refusal> {
         CredentialId::Session(_) => ended(found.id),
         CredentialId::Key(_) if found.previous => Refusal::invalid_api_key(),
         CredentialId::Key(_) => Refusal::api_key_expired(found.expire),
+        CredentialId::Grant(_) => Refusal::grant_over().with("expires_at", found.expire),
     })
 }
 
@@ -380,6 +381,7 @@ fn ended(credential: CredentialId) -> Refusal {
     match credential {
         CredentialId::Key(_) => Refusal::invalid_api_key(),
         CredentialId::Session(_) => Refusal::session_revoked(),
+        CredentialId::Grant(_) => Refusal::grant_over(),
     }
 }
 

@@ -28,7 +28,7 @@ pub use writer::{Kept, Writer};
 use crate::domain::changes::Revision;
 use crate::domain::limits::{Limit, Rate};
 use crate::domain::principal::{Home, Principal};
-use crate::domain::{CredentialId, Digest, TenantId, Timestamp, UserId};
+use crate::domain::{CredentialId, Digest, GrantId, TenantId, Timestamp, UserId};
 use arc_swap::ArcSwap;
 use arena::Arena;
 use cuts::Cuts;
@@ -48,6 +48,8 @@ pub struct View {
     members: ArcSwap<Index>,
     slugs: papaya::HashMap<String, TenantId>,
     tenants: papaya::HashMap<TenantId, Arc<Home>>,
+    /// The grant that was last opened in a tenant, be it over or not.
+    grants: papaya::HashMap<TenantId, GrantId>,
     signing: Signing,
     cuts: Cuts,
     applied: AtomicU64,
@@ -66,6 +68,7 @@ impl View {
             members: ArcSwap::from_pointee(Index::with_room_for(people)),
             slugs: papaya::HashMap::new(),
             tenants: papaya::HashMap::new(),
+            grants: papaya::HashMap::new(),
             signing: Signing::default(),
             cuts: Cuts::new(),
             applied: AtomicU64::new(0),
@@ -82,6 +85,12 @@ impl View {
             let entry = self.entries.get(at)?;
             entry.read(at, digest, &self.confined)
         })
+    }
+
+    /// The break-glass grant that is open in a tenant; it may be past its end.
+    pub fn grant_of(&self, tenant: TenantId) -> Option<Found> {
+        let grant = self.grants.pin().get(&tenant).copied()?;
+        self.key(Digest::of_grant(grant))
     }
 
     /// Who a key stands for, as of now.

@@ -10,6 +10,7 @@ use super::index::{self, Index};
 use super::people::People;
 use super::principals::Holder;
 use crate::domain::address::Networks;
+use crate::domain::break_glass::GrantState;
 use crate::domain::changes::{Change, Revision};
 use crate::domain::keys::{Environment, KeyKind, KeyState};
 use crate::domain::sessions::SessionState;
@@ -56,6 +57,7 @@ impl Writer {
             Change::Member(member) => self.people.apply_member(&member),
             Change::Key(key) => self.apply_key(&key),
             Change::Session(session) => self.apply_key(&as_key(&session)),
+            Change::Grant(grant) => self.apply_grant(&grant),
             Change::SigningKey(key) => self.view.signing.apply(&key),
         }
         concerned.judge(&self.view)
@@ -64,6 +66,14 @@ impl Writer {
     /// Declares every change up to this one to be in full effect.
     pub fn advance(&mut self, to: Revision) {
         self.view.applied.store(to.number(), Ordering::Release);
+    }
+
+    /// The record first: who finds the grant by its tenant finds it whole.
+    fn apply_grant(&mut self, grant: &GrantState) {
+        self.apply_key(&in_place_of_a_key(grant));
+        if !grant.closed {
+            self.view.grants.pin().insert(grant.tenant, grant.id);
+        }
     }
 
     fn apply_key(&mut self, key: &KeyState) {
@@ -195,6 +205,25 @@ impl Writer {
         }
         self.view.by_digest.store(Arc::new(fresh));
         self.by_id = by_id;
+    }
+}
+
+/// A grant takes one too.
+fn in_place_of_a_key(grant: &GrantState) -> KeyState {
+    KeyState {
+        id: KeyId::from_halves(grant.id.halves()),
+        tenant: grant.tenant,
+        kind: KeyKind::BreakGlass,
+        user: None,
+        environment: Environment::Live,
+        scopes: grant.permissions,
+        digest: Digest::of_grant(grant.id),
+        imported: false,
+        previous: None,
+        networks: Networks::default(),
+        per_minute: 0,
+        expire: Some(grant.expire),
+        revoked: grant.closed,
     }
 }
 

@@ -10,6 +10,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod cli;

@@ -58,7 +58,7 @@ impl Lens {
         }
         let Some(only) = &mut self.0 else { return Sight::Change };
         let shown = match change {
-            Change::Session(_) | Change::SigningKey(_) => false,
+            Change::Session(_) | Change::SigningKey(_) | Change::Grant(_) => false,
             Change::Tenant(tenant) => tenant.id == only.tenant,
             Change::Role(role) => role.tenant == only.tenant,
             Change::Key(key) => key.tenant == only.tenant,

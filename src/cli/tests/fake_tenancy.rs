@@ -92,5 +92,6 @@ answers! {
     update_role(UpdateRoleRequest) -> UpdateRoleResponse { role: Some(role()), revision: revision() };
     delete_role(DeleteRoleRequest) -> DeleteRoleResponse { revision: revision() };
     list_permissions(ListPermissionsRequest) -> ListPermissionsResponse { permissions: vec![Permission { name: "keys.read".to_owned(), description: "See keys.".to_owned() }] };
+    close_break_glass(CloseBreakGlassRequest) -> CloseBreakGlassResponse { grant_ids: vec!["grant_1".to_owned()], revision: revision() };
     set_ip_allowlist(SetIpAllowlistRequest) -> SetIpAllowlistResponse { tenant: Some(tenant()), revision: revision() };
 }

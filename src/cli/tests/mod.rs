@@ -307,6 +307,13 @@ async fn every_tenant_verb_asks_for_its_own() {
 }
 
 #[tokio::test]
+async fn closing_the_emergency_access_says_what_was_closed() {
+    let fake = Fake::default();
+    assert!(good(&fake, "break-glass close").await.out.contains("grant_1"));
+    assert_eq!(fake.methods(), ["CloseBreakGlass"]);
+}
+
+#[tokio::test]
 async fn allowlist_replaces_the_networks() {
     let fake = Fake::default();
     good(&fake, "tenant allowlist --network 10.0.0.0/8 --network ::1").await;

@@ -82,7 +82,8 @@ fn kind(told: &pb::Principal) -> Result<KeyKind, Unreadable> {
         pb::PrincipalType::Tenant => Ok(KeyKind::Tenant),
         pb::PrincipalType::Ingest => Ok(KeyKind::Ingest),
         pb::PrincipalType::Global => Ok(KeyKind::Global),
-        pb::PrincipalType::Unspecified => Err(Unreadable("principal.type")),
+        // A grant is not presented to other services; the server tells of none.
+        pb::PrincipalType::BreakGlass | pb::PrincipalType::Unspecified => Err(Unreadable("principal.type")),
     }
 }
 

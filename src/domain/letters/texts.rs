@@ -19,6 +19,9 @@ pub const INVITATION_FOR: Duration = Duration::from_hours(7 * 24);
 /// Characters of a name that somebody chose.
 const MAX_NAME: usize = 60;
 
+/// Characters of what somebody said.
+const MAX_SENTENCE: usize = 200;
+
 /// Writes letters, all links beginning with one base.
 #[derive(Debug, Clone)]
 pub struct Letters {
@@ -128,6 +131,20 @@ impl Letters {
         self.notice(to, "A session of yours was ended for safety", &what)
     }
 
+    /// Somebody who runs the service went into the tenant with the emergency key.
+    pub fn break_glass_opened(&self, to: Email, at: Timestamp, until: Timestamp, reason: &str) -> Letter {
+        let host = self.base.host();
+        let text = format!(
+            "Somebody who runs {host} has opened your tenant with the emergency key.\n\n\
+             When:   {at}\nUntil:  {until}\nReason: {reason}\n\n\
+             Everything that is done so is in your audit log. If you do not want it, close the access:\n\
+             run `doorward break-glass close`, or ask an administrator of your tenant to.\n",
+            reason = sentence(reason)
+        );
+        let subject = format!("Emergency access to your tenant ({host})");
+        Letter { to, subject, text: text.into() }
+    }
+
     /// A notice has no link: who gets many learns to click on none.
     fn notice(&self, to: Email, subject: &str, what: &str) -> Letter {
         let host = self.base.host();
@@ -148,11 +165,20 @@ fn one_line(text: &str) -> String {
     text.chars().filter(char::is_ascii_graphic).take(Email::MAX).collect()
 }
 
+/// What somebody said, as [`name`] shows it but at more length.
+fn sentence(text: &str) -> String {
+    plain(text, MAX_SENTENCE)
+}
+
 /// A name that somebody chose, as text that no mail program makes a link of:
 /// letters, digits and a few signs, a dot only where no address goes on.
 fn name(text: &str) -> String {
+    plain(text, MAX_NAME)
+}
+
+fn plain(text: &str, most: usize) -> String {
     let mut plain = String::new();
-    let mut letters = text.chars().take(MAX_NAME).peekable();
+    let mut letters = text.chars().take(most).peekable();
     while let Some(letter) = letters.next() {
         let goes_on = letters.peek().is_some_and(|next| next.is_alphabetic());
         let kept = letter.is_alphanumeric() || "-_&'(),;+".contains(letter) || (letter == '.' && !goes_on);
@@ -186,6 +212,7 @@ mod tests {
             letters.factor_changed(ada(), AT),
             letters.new_device(ada(), SignedIn { at: AT, address: None, device: text }),
             letters.refresh_reused(ada(), AT),
+            letters.break_glass_opened(ada(), AT, AT, text),
         ]
     }
 

@@ -26,6 +26,7 @@ impl Kept {
             Change::Session(session) => drop(self.credentials.insert(CredentialId::Session(session.id))),
             Change::Role(role) => drop(self.roles.insert(role.id)),
             Change::Member(member) => drop(self.members.insert((member.tenant, member.user))),
+            Change::Grant(grant) => drop(self.credentials.insert(CredentialId::Grant(grant.id))),
             // Tenants, people and signing keys are only ever changed.
             Change::Tenant(_) | Change::User(_) | Change::SigningKey(_) => {}
         }

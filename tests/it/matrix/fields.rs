@@ -31,7 +31,8 @@ fn walk(message: &MessageDescriptor, before: &str, depth: usize, found: &mut Vec
 
 /// By its name: an id, a token of a page, or the like.
 fn names_something(field: &str) -> bool {
-    ["id", "ids", "page_token", "parent", "tenant", "filter", "cursor", "role"].contains(&field)
+    ["id", "ids", "page_token", "parent", "tenant", "filter", "cursor", "role", "actor", "target"]
+        .contains(&field)
         || ["_id", "_ids"].iter().any(|end| field.ends_with(end))
 }
 

@@ -56,37 +56,41 @@ const FIELDS: &[Foreign] = &[
     foreign("KeysService/RevokeApiKey id", r#"{"id": "{their_key}"}"#, NOT_FOUND),
     foreign("KeysService/ImportApiKey user_id", r#"{"sha256": "{digest}", "profile": "legacy", "display_name": "x", "expire_time": "{tomorrow}", "user_id": "{their_user}"}"#, NOT_FOUND),
     foreign("KeysService/ImportApiKey request_id", r#"{"sha256": "{digest}", "profile": "legacy", "display_name": "x", "expire_time": "{tomorrow}", "user_id": "{their_user}", "request_id": "{their_request}"}"#, NOT_FOUND),
+    foreign("AuditService/ListEvents page_token", r#"{"page_token": "{their_events_page}"}"#, Done),
+    foreign("AuditService/ListEvents actor", r#"{"actor": "{their_user}"}"#, Done),
+    foreign("AuditService/ListEvents target", r#"{"target": "{their_key}"}"#, Done),
+    foreign("AuditService/EraseAuditFields user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
     foreign("KeysService/ListProviderKeys page_token", r#"{"page_token": "{their_provider_keys_page}"}"#, Done),
     foreign("TenancyService/CreateTenant request_id", r#"{"slug": "{unique}", "owner_email": "{unique}@nowhere.test", "request_id": "{their_request}"}"#, LACKS),
     foreign("TenancyService/GetTenant id", r#"{"id": "{their_tenant}"}"#, NOT_FOUND),
     foreign("TenancyService/GetTenant id", r#"{"id": "{their_slug}"}"#, NOT_FOUND),
     foreign("TenancyService/ListTenants page_token", r#"{"page_token": "{their_keys_page}"}"#, BAD_PAGE),
     foreign("TenancyService/UpdateTenant id", r#"{"id": "{their_tenant}", "update_mask": "displayName", "display_name": "stolen"}"#, NOT_FOUND),
-    foreign("TenancyService/SuspendTenant id", r#"{"id": "{their_tenant}", "reason": "x"}"#, LACKS),
-    foreign("TenancyService/ResumeTenant id", r#"{"id": "{their_tenant}"}"#, LACKS),
     foreign("TenancyService/DeleteTenant id", r#"{"id": "{their_tenant}"}"#, NOT_FOUND),
-    foreign("TenancyService/DeleteTenant id", r#"{"id": "{their_slug}"}"#, NOT_FOUND),
     foreign("TenancyService/UpdateMemberRole user_id", r#"{"user_id": "{their_user}", "role": "viewer"}"#, NOT_FOUND),
-    foreign("TenancyService/UpdateMemberRole role", r#"{"user_id": "{their_user}", "role": "{their_role}"}"#, NOT_FOUND),
+    foreign("TenancyService/UpdateMemberRole role", r#"{"user_id": "{colleague}", "role": "{their_role}"}"#, BAD_ROLE),
+    foreign("TenancyService/UpdateMemberRole role", r#"{"user_id": "{colleague}", "role": "{their_role_name}"}"#, BAD_ROLE),
     foreign("TenancyService/RemoveMember user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
     foreign("TenancyService/TransferOwnership user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
-    // The request id was used for a key of the caller's own, above.
-    foreign("TenancyService/CreateInvitation request_id", r#"{"email": "{unique}@nowhere.test", "role": "viewer", "request_id": "{their_request}"}"#, USED),
-    foreign("TenancyService/CreateInvitation role", r#"{"email": "{unique}@nowhere.test", "role": "{their_role}"}"#, BAD_PAGE),
+    foreign("TenancyService/CreateInvitation request_id", r#"{"email": "{unique}@nowhere.test", "role": "viewer", "request_id": "{their_request}"}"#, Done),
+    foreign("TenancyService/CreateInvitation role", r#"{"email": "{unique}@nowhere.test", "role": "{their_role}"}"#, BAD_ROLE),
+    foreign("TenancyService/CreateInvitation role", r#"{"email": "{unique}@nowhere.test", "role": "{their_role_name}"}"#, BAD_ROLE),
     foreign("TenancyService/ListInvitations page_token", r#"{"page_token": "{their_invitations_page}"}"#, Done),
     foreign("TenancyService/ResendInvitation id", r#"{"id": "{their_invitation}"}"#, NOT_FOUND),
     foreign("TenancyService/RevokeInvitation id", r#"{"id": "{their_invitation}"}"#, NOT_FOUND),
-    foreign("TenancyService/CreateRole request_id", r#"{"name": "r-{unique}", "permissions": ["keys.read"], "request_id": "{their_request}"}"#, USED),
-    foreign("TenancyService/UpdateRole id", r#"{"id": "{their_role}", "update_mask": "description", "description": "x"}"#, NOT_FOUND),
+    foreign("TenancyService/CreateRole request_id", r#"{"name": "{unique}-role", "permissions": ["keys.read"], "request_id": "{second_request}"}"#, Done),
+    foreign("TenancyService/UpdateRole id", r#"{"id": "{their_role}", "update_mask": "description", "description": "stolen"}"#, NOT_FOUND),
     foreign("TenancyService/DeleteRole id", r#"{"id": "{their_role}"}"#, NOT_FOUND),
+    foreign("TenancyService/SuspendTenant id", r#"{"id": "{their_tenant}", "reason": "x"}"#, LACKS),
+    foreign("TenancyService/ResumeTenant id", r#"{"id": "{their_tenant}"}"#, LACKS),
     foreign("TenancyService/ListMembers page_token", r#"{"page_token": "{their_members_page}"}"#, Done),
 ];
 
+/// A role that is none of the caller's tenant.
+const BAD_ROLE: Outcome = Refused(Code::InvalidArgument, "INVALID_ARGUMENT");
+
 /// A page's token of another list.
 const BAD_PAGE: Outcome = Refused(Code::InvalidArgument, "INVALID_ARGUMENT");
-
-/// A request id that the caller used before.
-const USED: Outcome = Refused(Code::AlreadyExists, "ALREADY_EXISTS");
 
 /// Ids that nobody has, in the place of theirs.
 const NOBODYS: &[(&str, &str)] = &[
@@ -94,9 +98,10 @@ const NOBODYS: &[(&str, &str)] = &[
     ("{their_slug}", "nowhere"),
     ("{their_session}", "session_01h455vb4pex5vsknk084sn02q"),
     ("{their_user}", "user_01h455vb4pex5vsknk084sn02q"),
-    ("{their_key}", "key_01h455vb4pex5vsknk084sn02q"),
     ("{their_role}", "role_01h455vb4pex5vsknk084sn02q"),
+    ("{their_role_name}", "of-nobody"),
     ("{their_invitation}", "invitation_01h455vb4pex5vsknk084sn02q"),
+    ("{their_key}", "key_01h455vb4pex5vsknk084sn02q"),
 ];
 
 /// What the other tenant has, by the names that [`FIELDS`] gives it.
@@ -117,24 +122,21 @@ impl Theirs {
         ask("AuthnService/Login", again).await;
         let request = "01890a5d-ac96-774b-bcce-b302099a8057";
         ask("KeysService/CreateApiKey", json!({"display_name": "theirs", "request_id": request})).await;
-        let sessions = ask("AuthnService/ListSessions", json!({})).await;
-        let role = json!({"name": "theirs", "permissions": ["keys.read"]});
-        let role = ask("TenancyService/CreateRole", role).await["role"]["id"].as_str().unwrap().to_owned();
-        let mut invitation = String::new();
         for email in ["one@nowhere.test", "two@nowhere.test"] {
-            let told =
-                ask("TenancyService/CreateInvitation", json!({"email": email, "role": "viewer"})).await;
-            told["invitation"]["id"].as_str().unwrap().clone_into(&mut invitation);
+            ask("TenancyService/CreateInvitation", json!({"email": email, "role": "viewer"})).await;
         }
+        let invitations = ask("TenancyService/ListInvitations", json!({})).await;
+        let role = json!({"name": "their-own", "permissions": ["keys.read"]});
+        let role = ask("TenancyService/CreateRole", role).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
         for provider in ["openai", "mistral"] {
             let secret = format!("sk-{provider}-0123456789");
             ask("KeysService/SetProviderKey", json!({"provider": provider, "secret": secret})).await;
         }
+        let sessions = ask("AuthnService/ListSessions", json!({})).await;
         Self(vec![
+            ("{their_events_page}", page("AuditService/ListEvents").await),
             ("{their_provider_keys_page}", page("KeysService/ListProviderKeys").await),
-            ("{their_role}", role),
-            ("{their_invitation}", invitation),
-            ("{their_invitations_page}", page("TenancyService/ListInvitations").await),
             ("{their_tenant}", town.tenant_id.clone()),
             ("{their_slug}", HERE.to_owned()),
             ("{their_user}", town.other_user.clone()),
@@ -142,6 +144,12 @@ impl Theirs {
             ("{their_credential}", town.callers[1].credential.clone()),
             ("{their_session}", sessions["sessions"][0]["id"].as_str().unwrap().to_owned()),
             ("{their_request}", request.to_owned()),
+            ("{second_request}", "01890a5d-ac96-774b-bcce-b302099a8058".to_owned()),
+            ("{colleague}", town.colleague.clone()),
+            ("{their_role}", text(&role["role"]["id"])),
+            ("{their_role_name}", "their-own".to_owned()),
+            ("{their_invitation}", text(&invitations["invitations"][0]["id"])),
+            ("{their_invitations_page}", page("TenancyService/ListInvitations").await),
             ("{their_sessions_page}", page("AuthnService/ListSessions").await),
             ("{their_keys_page}", page("KeysService/ListApiKeys").await),
             ("{their_members_page}", page("TenancyService/ListMembers").await),
@@ -155,12 +163,13 @@ impl Theirs {
     /// What must be in no answer.
     fn marks(&self, town: &Town) -> Vec<String> {
         let ids = [
+            "{their_role}",
+            "{their_role_name}",
+            "{their_invitation}",
             "{their_tenant}",
             "{their_user}",
             "{their_key}",
             "{their_session}",
-            "{their_role}",
-            "{their_invitation}",
         ];
         let named = self.0.iter().filter(|(name, _)| ids.contains(name)).map(|(_, value)| value.clone());
         let people = town.callers.iter().filter(|caller| caller.is_person());

@@ -44,6 +44,7 @@ use Outcome::{Done, Refused};
 const BAD_LOGIN: Outcome = Refused(Code::Unauthenticated, "INVALID_LOGIN");
 const BAD_TOKEN: Outcome = Refused(Code::Unauthenticated, "INVALID_TOKEN");
 const BAD: Outcome = Refused(Code::InvalidArgument, "INVALID_ARGUMENT");
+const STALE: Outcome = Refused(Code::Aborted, "ETAG_MISMATCH");
 const TOO_EARLY: Outcome = Refused(Code::FailedPrecondition, "FAILED_PRECONDITION");
 
 /// Only people who have logged in.
@@ -62,21 +63,21 @@ const A_PERSONS_LIST: Ask = |caller| if caller.is_person() { None } else { KEYS_
 const OWN_FRESH: Ask = |caller| if caller.is_person() { OWN_KEYS(caller) } else { SEES_ALL_KEYS(caller) };
 const TENANT_READ: Ask = |caller| caller.lacks("tenant.read", LACKS);
 const TENANT_UPDATE: Ask = |caller| caller.lacks("tenant.update", LACKS);
+const TENANT_DELETE: Ask = |caller| caller.lacks("tenant.delete", LACKS);
+/// A service, whatever a person may.
+const A_SERVICE: Ask = |caller| (caller.name != "service's wide key").then_some(LACKS);
+const ADMIN_USERS: Ask = |caller| caller.lacks("admin.users", LACKS);
 /// Another tenant exists for operators alone.
 const AN_OPERATOR: Ask = |caller| caller.lacks("platform.tenants", NOT_FOUND);
 
-const ADMIN_USERS: Ask = |caller| caller.lacks("admin.users", LACKS);
-/// A service, whatever a person may.
-const A_SERVICE: Ask = |caller| (caller.name != "service's wide key").then_some(LACKS);
-/// The owner who has just logged in, and nobody else.
-const OWNER_IN_PERSON: Ask = |caller| (caller.name != "owner's session").then_some(LACKS);
-
+const PROVIDER_KEYS: Need = Permission(P::PROVIDER_KEYS_MANAGE);
+const AUDITORS: Need = Permission(P::AUDIT_READ);
+const AUDIT_ADMINS: Need = Permission(P::AUDIT_MANAGE);
 const VERIFY: Need = Permission(P::CREDENTIALS_VERIFY);
 const READS_KEYS: Need = Permission(P::KEYS_READ);
+const ADMINS_USERS: Need = Permission(P::ADMIN_USERS);
+const MANAGES_ROLES: Need = Permission(P::ROLES_MANAGE);
 const PLATFORM: Need = Permission(P::PLATFORM_TENANTS);
-const PROVIDER_KEYS: Need = Permission(P::PROVIDER_KEYS_MANAGE);
-const ADMINS: Need = Permission(P::ADMIN_USERS);
-const ROLES: Need = Permission(P::ROLES_MANAGE);
 const READS_MEMBERS: Need = Permission(P::MEMBERS_READ);
 
 /// In this order: what a row leaves behind, the next one finds.
@@ -132,6 +133,12 @@ pub const ROWS: &[Row] = &[
     row("KeysService/ListProviderKeys", PROVIDER_KEYS, "{}", &[], Done),
     row("KeysService/FetchProviderKey", Permission(P::PROVIDER_KEYS_FETCH), r#"{"provider": "openai"}"#, &[A_SERVICE], Done),
     row("KeysService/DeleteProviderKey", PROVIDER_KEYS, r#"{"provider": "mistral"}"#, &[], NOT_FOUND),
+    // The audit log.
+    row("AuditService/ListEvents", AUDITORS, "{}", &[], Done),
+    row("AuditService/ExportEvents", AUDITORS, "{}", &[], Done),
+    row("AuditService/GetCheckpoint", AUDITORS, "{}", &[], Done),
+    row("AuditService/EraseAuditFields", AUDIT_ADMINS, r#"{"user_id": "{other_user}"}"#, &[], Done),
+    row("AuditService/SetLegalHold", AUDIT_ADMINS, r#"{"held": false, "reason": "over"}"#, &[], Done),
     // Tenants.
     row("TenancyService/CreateTenant", PLATFORM, r#"{"slug": "t-{unique}", "owner_email": "{unique}@nowhere.test"}"#, &[], Done),
     row("TenancyService/GetTenant", Credential, "{}", &[TENANT_READ], Done),
@@ -141,22 +148,26 @@ pub const ROWS: &[Row] = &[
     row("TenancyService/UpdateTenant", Credential, r#"{"id": "{spare}", "update_mask": "displayName", "display_name": "Spare"}"#, &[AN_OPERATOR], Done),
     row("TenancyService/SuspendTenant", PLATFORM, r#"{"id": "{spare}", "reason": "unpaid"}"#, &[], Done),
     row("TenancyService/ResumeTenant", PLATFORM, r#"{"id": "{spare}"}"#, &[], Done),
-    row("TenancyService/DeleteTenant", Credential, r#"{"id": "{spare}"}"#, &[AN_OPERATOR], Done),
-    row("TenancyService/ResumeTenant", PLATFORM, r#"{"id": "{spare}"}"#, &[], Done),
     row("TenancyService/SetIpAllowlist", Permission(P::TENANT_UPDATE), r#"{"networks": []}"#, &[], Done),
-    row("TenancyService/ListMembers", READS_MEMBERS, "{}", &[], Done),
-    row("TenancyService/UpdateMemberRole", ADMINS, r#"{"user_id": "{other_user}", "role": "viewer"}"#, &[], Done),
-    row("TenancyService/UpdateMemberRole", ADMINS, r#"{"user_id": "{other_user}", "role": "owner"}"#, &[], BAD),
-    row("TenancyService/RemoveMember", Credential, r#"{"user_id": "user_01h455vb4pex5vsknk084sn02q"}"#, &[ADMIN_USERS], NOT_FOUND),
-    row("TenancyService/TransferOwnership", Credential, r#"{"user_id": "user_01h455vb4pex5vsknk084sn02q"}"#, &[OWNER_IN_PERSON], NOT_FOUND),
-    row("TenancyService/CreateInvitation", ADMINS, r#"{"email": "{unique}@nowhere.test", "role": "viewer"}"#, &[], Done),
-    row("TenancyService/ListInvitations", ADMINS, "{}", &[], Done),
-    row("TenancyService/ResendInvitation", ADMINS, r#"{"id": "invitation_01h455vb4pex5vsknk084sn02q"}"#, &[], NOT_FOUND),
-    row("TenancyService/RevokeInvitation", ADMINS, r#"{"id": "invitation_01h455vb4pex5vsknk084sn02q"}"#, &[], NOT_FOUND),
+    row("TenancyService/CloseBreakGlass", Permission(P::ADMIN_SETTINGS), "{}", &[], Done),
+    row("TenancyService/DeleteTenant", Credential, r#"{"etag": "\"0\""}"#, &[TENANT_DELETE, A_SESSION], STALE),
+    row("TenancyService/DeleteTenant", Credential, r#"{"id": "{spare}", "etag": "\"0\""}"#, &[AN_OPERATOR], STALE),
+    // People. Whoever is named is nobody, or has the role already.
+    row("TenancyService/UpdateMemberRole", ADMINS_USERS, r#"{"user_id": "{other_user}", "role": "viewer"}"#, &[], Done),
+    row("TenancyService/UpdateMemberRole", ADMINS_USERS, r#"{"user_id": "{other_user}", "role": "owner"}"#, &[], BAD),
+    row("TenancyService/RemoveMember", Credential, r#"{"user_id": "{no_user}"}"#, &[ADMIN_USERS], NOT_FOUND),
+    row("TenancyService/TransferOwnership", Credential, r#"{"user_id": "{no_user}"}"#, &[A_SESSION, TENANT_DELETE], NOT_FOUND),
+    row("TenancyService/CreateInvitation", ADMINS_USERS, r#"{"email": "{unique}@nowhere.test", "role": "viewer"}"#, &[], Done),
+    row("TenancyService/ListInvitations", ADMINS_USERS, "{}", &[], Done),
+    row("TenancyService/ResendInvitation", ADMINS_USERS, r#"{"id": "{no_invitation}"}"#, &[], NOT_FOUND),
+    row("TenancyService/RevokeInvitation", ADMINS_USERS, r#"{"id": "{no_invitation}"}"#, &[], NOT_FOUND),
     row("TenancyService/AcceptInvitation", Either, r#"{"token": "x"}"#, &[], BAD_TOKEN),
-    row("TenancyService/CreateRole", ROLES, r#"{"name": "r-{unique}", "permissions": ["keys.read"]}"#, &[], Done),
-    row("TenancyService/UpdateRole", ROLES, r#"{"id": "role_01h455vb4pex5vsknk084sn02q", "update_mask": "description", "description": "x"}"#, &[], NOT_FOUND),
-    row("TenancyService/DeleteRole", ROLES, r#"{"id": "role_01h455vb4pex5vsknk084sn02q"}"#, &[], NOT_FOUND),
+    row("TenancyService/CreateRole", MANAGES_ROLES, r#"{"name": "{unique}-own", "permissions": ["keys.read"]}"#, &[], Done),
+    // Nobody gives what they lack.
+    row("TenancyService/CreateRole", MANAGES_ROLES, r#"{"name": "{unique}-wide", "permissions": ["tenant.delete"]}"#, &[TENANT_DELETE], Done),
+    row("TenancyService/UpdateRole", MANAGES_ROLES, r#"{"id": "{no_role}", "update_mask": "description", "description": "x"}"#, &[], NOT_FOUND),
+    row("TenancyService/DeleteRole", MANAGES_ROLES, r#"{"id": "{no_role}"}"#, &[], NOT_FOUND),
+    row("TenancyService/ListMembers", READS_MEMBERS, "{}", &[], Done),
     row("TenancyService/ListRoles", READS_MEMBERS, "{}", &[], Done),
     row("TenancyService/ListPermissions", Credential, "{}", &[], Done),
 ];

@@ -48,6 +48,8 @@ pub struct Town {
     /// Somebody who calls nothing, and a key of theirs.
     pub other_user: String,
     pub other_key: String,
+    /// Somebody else of the other tenant.
+    pub colleague: String,
     spare: String,
     made: AtomicU32,
     _profiles: NamedTempFile,
@@ -74,6 +76,7 @@ impl Town {
             strangers: Vec::new(),
             other_user: here.user("bystander"),
             other_key: String::new(),
+            colleague: there.user("admin"),
             spare,
             made: AtomicU32::new(0),
             _profiles: profiles,
@@ -101,6 +104,9 @@ impl Town {
             ("{credential}", caller.credential.clone()),
             ("{no_session}", "session_01h455vb4pex5vsknk084sn02q".to_owned()),
             ("{no_passkey}", "passkey_01h455vb4pex5vsknk084sn02q".to_owned()),
+            ("{no_user}", "user_01h455vb4pex5vsknk084sn02q".to_owned()),
+            ("{no_role}", "role_01h455vb4pex5vsknk084sn02q".to_owned()),
+            ("{no_invitation}", "invitation_01h455vb4pex5vsknk084sn02q".to_owned()),
             ("{own}", own.clone()),
             ("{other}", self.other_key.clone()),
             ("{other_user}", self.other_user.clone()),
@@ -279,14 +285,15 @@ async fn settle(database: &Database) -> (Settled, Settled) {
     });
     let hash = hash.await.unwrap();
     let here = tenant(&store, HERE, &ROLES, &hash).await;
-    let there = tenant(&store, THERE, &ROLES[..1], &hash).await;
+    let there = tenant(&store, THERE, &ROLES[..2], &hash).await;
     store.close().await;
     (here, there)
 }
 
 async fn tenant(store: &Store, slug: &str, roles: &[(&'static str, Role, bool)], hash: &str) -> Settled {
     let id = TenantId::new(now(), &OsEntropy);
-    let row = Tenant::new(TenantState::new(id, slug.parse().unwrap()), slug.parse().unwrap(), now());
+    let state = TenantState::new(id, slug.parse().unwrap());
+    let row = Tenant::new(state, slug.parse().unwrap(), now());
     let people: Vec<_> = roles.iter().map(|(name, ..)| (*name, UserId::new(now(), &OsEntropy))).collect();
     let event = Event::new(id, Action::TenantCreated, id, now(), &OsEntropy);
     let written = store

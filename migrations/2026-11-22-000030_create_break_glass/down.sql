@@ -1,0 +1,2 @@
+DROP TABLE break_glass_keys;
+DROP TABLE break_glass_grants;
