@@ -4,7 +4,7 @@ mod args;
 mod shown;
 mod usage;
 
-pub use args::KeyVerb;
+pub use args::{KeyVerb, Kind};
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Shown};
