@@ -108,7 +108,8 @@ mod tests {
     fn every_job_has_a_name_of_its_own_a_bound_and_a_line_in_the_docs() {
         let docs = include_str!("../../docs/jobs.md");
         for job in JOBS {
-            assert!(std::ptr::eq(named(job.name).unwrap(), job), "{} twice", job.name);
+            let same = JOBS.iter().filter(|other| other.name == job.name).count();
+            assert_eq!((same, named(job.name).map(|it| it.what)), (1, Some(job.what)), "{}", job.name);
             assert!(job.what.ends_with('.') && job.most > 0 && job.every > LOOK && HELD > LOOK);
             assert!(docs.contains(&format!("| `{}` |", job.name)), "{} is not in docs/jobs.md", job.name);
         }
