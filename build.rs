@@ -10,6 +10,7 @@ const FILES: &[&str] = &[
     "doorward/v1/principal.proto",
     "doorward/v1/provider_keys.proto",
     "doorward/v1/tenancy.proto",
+    "doorward/v1/usage.proto",
     "doorward/v1/watch.proto",
 ];
 

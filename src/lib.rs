@@ -17,6 +17,7 @@
 //! | `app` | use cases; the one verifier |
 //! | `guard` | what stands between the network and every handler |
 //! | `grpc`, `http`, `otlp` | the surfaces |
+//! | `jobs` | what is done now and then, and what it clears away |
 //! | `config`, `boot`, `cli` | settings, the composition root, the command line |
 //!
 //! Feature `client` has the first rows alone: no database, no password hashing.
@@ -38,6 +39,8 @@ pub mod grpc;
 pub mod guard;
 #[cfg(feature = "server")]
 pub mod http;
+#[cfg(feature = "server")]
+pub mod jobs;
 #[cfg(feature = "server")]
 pub mod mail;
 #[cfg(feature = "server")]

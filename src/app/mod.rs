@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod break_glass;
 mod caller;
 pub mod hashing;
+mod housekeeping;
 pub mod invitations;
 pub mod keys;
 pub mod login;
@@ -15,16 +16,19 @@ pub mod passkeys;
 mod passwords;
 pub mod people;
 pub mod provider_keys;
+mod purge;
 pub mod roles;
 mod sessions;
 pub mod tenants;
 mod tidy;
 pub mod tokens;
+pub mod usage;
 mod uses;
 pub mod vault;
 mod verify;
 pub mod watch;
 
+pub use crate::store::JobRun;
 pub use crate::view::{Demand, Held, Terms, Verified};
 pub use caller::Caller;
 pub use uses::flush_uses;
@@ -68,6 +72,8 @@ pub struct App {
     pub break_glass: Option<break_glass::BreakGlass>,
     /// What all watchers share.
     pub watches: watch::Watches,
+    /// How keys are used.
+    pub usage: usage::Usage,
 }
 
 impl App {

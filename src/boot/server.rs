@@ -37,7 +37,7 @@ const SEAL: Duration = Duration::from_secs(5);
 const SEALS: usize = 200;
 
 /// How often uses of keys are written down.
-const FLUSH: Duration = Duration::from_secs(15);
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// How long leaving in order may take.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -164,6 +164,9 @@ impl Server {
         if let Err(error) = self.parts.app.audit_refusals(self.parts.app.clock.now()).await {
             tracing::warn!(%error, "what was refused last was not written into the audit log");
         }
+        if let Err(error) = self.parts.app.usage_flush().await {
+            tracing::warn!(%error, "the last counts of use were not written down");
+        }
         let Parts { app, following, carrying, .. } = self.parts;
         carrying.finish(LEAVE).await;
         drop(following);
@@ -186,6 +189,7 @@ impl Server {
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_uses(Arc::clone(&app))));
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_in_order(Arc::clone(&app))));
         self.ports.spawn(stop.clone().run_until_cancelled_owned(keep_sealed(Arc::clone(&app))));
+        self.ports.spawn(stop.clone().run_until_cancelled_owned(crate::jobs::keep_up(Arc::clone(&app))));
         let (metrics, reporter) = (Arc::clone(&self.parts.metrics), self.reporter.clone());
         self.ports.spawn(stop.run_until_cancelled_owned(async move {
             let mut serving = true;
@@ -216,6 +220,9 @@ async fn keep_uses(app: Arc<App>) {
             Ok(now) => since = now,
             Err(error) => tracing::warn!(%error, "uses of keys were not written down; trying again"),
         }
+        if let Err(error) = app.usage_flush().await {
+            tracing::warn!(%error, "counts of use were not written down; trying again");
+        }
     }
 }
 
@@ -230,6 +237,9 @@ async fn keep_in_order(app: Arc<App>) {
         }
         if let Err(error) = app.tidy().await {
             tracing::warn!(%error, "what is over was not cleared away; trying again");
+        }
+        if let Err(error) = app.usage_spikes().await {
+            tracing::warn!(%error, "the use of keys was not looked at; trying again");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the app's verifier, the gRPC services behind the guard.
 
 use crate::app::audit::Audit;
+use crate::app::usage::Usage;
 use crate::app::{App, Verifier};
 use crate::config::Settings;
 use crate::domain::{Clock, Entropy};
@@ -84,6 +85,7 @@ pub async fn parts(
         metrics: Arc::clone(&metrics),
         break_glass: settings.break_glass.glass()?,
         watches: <_>::default(),
+        usage: Usage::kept_for(settings.keys.usage_kept()),
     };
     let app = Arc::new(app);
     let guard = Guard::new(

@@ -11,8 +11,10 @@ pub mod completions;
 pub mod email;
 pub mod factor;
 pub mod failure;
+pub mod invitations;
 pub mod keys;
 pub mod login;
+pub mod members;
 pub mod mfa;
 pub mod output;
 pub mod paging;
@@ -21,6 +23,7 @@ pub mod prompt;
 pub mod provider_keys;
 mod qr;
 pub mod repeat;
+pub mod roles;
 pub mod server;
 pub mod session;
 pub mod sessions;
@@ -51,6 +54,7 @@ Examples:
   doorward login --email you@acme.example    log in as a person
   doorward whoami                            who the key or the login stands for
   doorward key create ci --scope keys.read   a key that may only read keys
+  doorward invitation create ada@acme.example --role member   somebody more in your tenant
   doorward key list --output json | jq -r '.api_keys[].id'";
 
 /// Identity for services: who is this, for which tenant, and may they?
@@ -121,6 +125,18 @@ pub enum Command {
     /// Make and manage tenants, their members and their networks
     #[command(subcommand)]
     Tenant(tenants::TenantVerb),
+    /// List, promote and remove the people of your tenant, leave it, hand it over
+    #[command(subcommand)]
+    Member(members::MemberVerb),
+    /// Invite people to your tenant, and accept an invitation
+    #[command(subcommand)]
+    Invitation(invitations::InvitationVerb),
+    /// Make and manage your tenant's own roles
+    #[command(subcommand)]
+    Role(roles::RoleVerb),
+    /// See what roles and keys can be allowed
+    #[command(subcommand)]
+    Permission(roles::PermissionVerb),
     /// Read, export and judge the audit log
     #[command(subcommand)]
     Audit(audit::AuditVerb),
@@ -160,6 +176,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         | Command::Password(_)
         | Command::Email(_)
         | Command::Tenant(_)
+        | Command::Member(_)
+        | Command::Invitation(_)
+        | Command::Role(_)
+        | Command::Permission(_)
         | Command::Audit(_)
         | Command::BreakGlass(_)
         | Command::Completions(_)) => execute(client, &cli.global, &mut world).await,
@@ -193,6 +213,10 @@ async fn execute(command: Command, global: &Global, world: &mut World) -> Result
         Command::Audit(verb) => audit::run(verb, global, world).await,
         Command::BreakGlass(verb) => break_glass::run(verb, Session::open(global, world).await?).await,
         Command::Tenant(verb) => tenants::run(verb, Session::open(global, world).await?).await,
+        Command::Member(verb) => members::run(verb, Session::open(global, world).await?).await,
+        Command::Invitation(verb) => invitations::run(verb, global, world).await,
+        Command::Role(verb) => roles::run(verb, Session::open(global, world).await?).await,
+        Command::Permission(verb) => roles::permissions(verb, Session::open(global, world).await?).await,
         Command::Server(_) => Err(Failure::Local("a server verb is not a client verb".to_owned())),
     }
 }

@@ -63,6 +63,20 @@ pub fn new_password(world: &mut World, piped: bool, option: &str) -> Result<Zero
     Ok(password)
 }
 
+/// Goes on only once the person at the terminal has typed `word`; or at once,
+/// where `yes` says that the option `--yes` did so for them.
+pub fn confirm(world: &mut World, question: &str, word: &str, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    let typed = ask(world, &format!("{question}\nType {word} to go on: "), "--yes")?;
+    if typed.trim() == word {
+        Ok(())
+    } else {
+        Err(Failure::Local("not confirmed; nothing was changed".to_owned()))
+    }
+}
+
 /// Fails where there is nobody to ask and standard input is not to be read
 /// either, so that nothing is begun that could not be ended.
 pub fn possible(world: &World, piped: bool, option: &str) -> Result<(), Failure> {

@@ -47,6 +47,17 @@ Exit code 0 if the server would start with it, 64 if not.
 Example:
   doorward check-config --config /etc/doorward/doorward.toml";
 
+const JOBS_LIST_HELP: &str = "\
+Examples:
+  doorward jobs list
+  doorward jobs list --json | jq -r '.[] | select(.last_failure) | .name'";
+
+const JOBS_RUN_HELP: &str = "\
+A server has to be running on the same database.
+
+Example:
+  doorward jobs run changes_prune";
+
 const DOCTOR_HELP: &str = "\
 Looks at the database and the settings for whatever voids a promise: an
 asynchronous standby, fsync off, a standby where the primary should be, a lease
@@ -89,6 +100,9 @@ pub enum ServerVerb {
     /// Say that the database was set back, so that all replicas load it anew
     #[command(after_help = NEW_ERA_HELP)]
     NewEra(ConfigArgs),
+    /// See what is done now and then, or have it done now
+    #[command(subcommand)]
+    Jobs(JobsVerb),
     /// Change the root key that everything readable hangs from
     #[command(subcommand)]
     Vault(vault::VaultVerb),
@@ -100,6 +114,28 @@ pub struct ConfigArgs {
     /// TOML file with settings
     #[arg(long, env = "DOORWARD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// What to do about jobs.
+#[derive(Debug, Subcommand)]
+pub enum JobsVerb {
+    /// List every job, when it was last done and what came of it
+    #[command(after_help = JOBS_LIST_HELP)]
+    List(DoctorArgs),
+    /// Have a job done at once by whichever server looks first, and wait for it
+    #[command(after_help = JOBS_RUN_HELP)]
+    Run(JobArgs),
+}
+
+/// Options of `jobs run`.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// Where the configuration is, and how the answer is printed.
+    #[command(flatten)]
+    pub told: DoctorArgs,
+    /// The job's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
 }
 
 /// Options of `doctor`.
@@ -193,6 +229,19 @@ pub async fn run(verb: ServerVerb) -> anyhow::Result<ExitCode> {
             boot::new_era(&settings).await?;
             writeln!(std::io::stdout(), "a new era has begun; replicas load the database anew")?;
         }
+        ServerVerb::Jobs(JobsVerb::List(args)) => {
+            let Some(settings) = load(&args.config)? else { return Ok(BAD_CONFIGURATION.into()) };
+            tell_jobs(&boot::jobs_list(&settings).await?, args.json)?;
+        }
+        ServerVerb::Jobs(JobsVerb::Run(args)) => {
+            let Some(settings) = load(&args.told.config)? else { return Ok(BAD_CONFIGURATION.into()) };
+            let job = boot::jobs_run(&settings, &args.name).await?;
+            let failed = job.last_failure.is_some();
+            tell_jobs(&[job], args.told.json)?;
+            if failed {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         ServerVerb::Vault(verb) => {
             let Some(settings) = load(verb.config())? else { return Ok(BAD_CONFIGURATION.into()) };
             boot::start_log(&settings.log);
@@ -200,6 +249,23 @@ pub async fn run(verb: ServerVerb) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell_jobs(jobs: &[boot::JobTold], json: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(jobs)?)?;
+        return Ok(());
+    }
+    for job in jobs {
+        let last = match (&job.last_end, &job.last_failure) {
+            (None, _) => "never done".to_owned(),
+            (Some(end), None) => format!("done at {end}, {} rows", job.last_rows),
+            (Some(end), Some(failure)) => format!("failed at {end}: {failure}"),
+        };
+        writeln!(out, "{}  every {} s  {last}\n    {}", job.name, job.every_seconds, job.what)?;
+    }
+    Ok(())
 }
 
 fn tell(findings: &[boot::Finding], json: bool) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use crate::cli::Global;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::prompt::Terminal;
-use crate::client::login::{self, LoginError, Logins, Tokens};
+use crate::client::login::{self, LoginError, Logins, Tokens, Who};
 use crate::client::{self, Address, Client, CredentialError, Options, Presented, Refusal, Repeat};
 use crate::domain::Timestamp;
 use crate::pb::v1::ErrorReason;
@@ -65,16 +65,17 @@ impl<'a> Session<'a> {
             Credential::Key(key) => {
                 Self::connect(address, Some(&key), global.tenant.clone(), global, world).await
             }
-            Credential::Login(held) => {
-                let mut session = Self::connect(address, None, global.tenant.clone(), global, world).await?;
-                session.client.present(&held.tokens.access)?;
-                let is_stale = held.tokens.is_stale(session.now());
-                session.login = Some(held);
-                if is_stale {
-                    session.renew().await?;
-                }
-                Ok(session)
-            }
+            Credential::Login(held) => Self::with_login(address, held, global, world).await,
+        }
+    }
+
+    /// Connects with the login that is kept for the server if there is one, and
+    /// else without a credential: for calls to which a key is of no use.
+    pub async fn of_person(global: &Global, world: &'a mut World) -> Result<Self, Failure> {
+        let address = Address::parse(&global.address)?;
+        match kept(&address, world)? {
+            Some(held) => Self::with_login(address, held, global, world).await,
+            None => Self::anonymous(global, world).await,
         }
     }
 
@@ -82,6 +83,11 @@ impl<'a> Session<'a> {
     pub async fn anonymous(global: &Global, world: &'a mut World) -> Result<Self, Failure> {
         let address = Address::parse(&global.address)?;
         Self::connect(address, None, None, global, world).await
+    }
+
+    /// Who is logged in, if the session stands on a login.
+    pub fn person(&self) -> Option<&Who> {
+        self.login.as_ref().map(|held| &held.tokens.user)
     }
 
     /// The server.
@@ -122,6 +128,22 @@ impl<'a> Session<'a> {
             Some(held) => Ok(held.logins.leave(&held.tokens, self.client.deadline()).await?),
             None => Ok(()),
         }
+    }
+
+    async fn with_login(
+        address: Address,
+        held: Held,
+        global: &Global,
+        world: &'a mut World,
+    ) -> Result<Self, Failure> {
+        let mut session = Self::connect(address, None, global.tenant.clone(), global, world).await?;
+        session.client.present(&held.tokens.access)?;
+        let is_stale = held.tokens.is_stale(session.now());
+        session.login = Some(held);
+        if is_stale {
+            session.renew().await?;
+        }
+        Ok(session)
     }
 
     async fn connect(
@@ -169,13 +191,17 @@ fn credential(address: &Address, world: &World) -> Result<Credential, Failure> {
         Err(CredentialError::Missing) => CredentialError::Missing,
         Err(wrong) => return Err(wrong.into()),
     };
+    Ok(Credential::Login(kept(address, world)?.ok_or(missing)?))
+}
+
+fn kept(address: &Address, world: &World) -> Result<Option<Held>, LoginError> {
     let logins = match Logins::locate(address, &*world.environment) {
         Ok(logins) => logins,
-        Err(LoginError::NoPlace) => return Err(missing.into()),
-        Err(wrong) => return Err(wrong.into()),
+        Err(LoginError::NoPlace) => return Ok(None),
+        Err(wrong) => return Err(wrong),
     };
-    let tokens = logins.read()?.and_then(|login| login.tokens).ok_or(missing)?;
-    Ok(Credential::Login(Held { logins, tokens }))
+    let tokens = logins.read()?.and_then(|login| login.tokens);
+    Ok(tokens.map(|tokens| Held { logins, tokens }))
 }
 
 /// Awaits `work`, and says `waiting` on standard error once it takes long.

@@ -22,6 +22,7 @@ use crate::secret::webauthn::{BadRelyingParty, RelyingParty};
 use crate::secret::{Profile, RootKey};
 use crate::{guard, http, mail, otlp, replica, store};
 use serde::Deserialize;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Every setting, by section.
@@ -73,11 +74,20 @@ pub struct Keys {
     /// The secret over digests of imported keys; one that Doorward makes and
     /// keeps in the database when not said.
     pub pepper: Option<Secret>,
+    /// Days that counts of use are kept: 1 to 3660.
+    pub usage_days: u32,
+}
+
+impl Keys {
+    /// How long counts of use are kept.
+    pub fn usage_kept(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.usage_days))
+    }
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { profiles: Profile::defaults(), pepper: None }
+        Self { profiles: Profile::defaults(), pepper: None, usage_days: 90 }
     }
 }
 
@@ -252,6 +262,9 @@ impl Settings {
         faults.extend(self.people.faults());
         faults.extend(self.hashing.fault().map(str::to_owned));
         faults.extend(self.mail.faults());
+        if !(1..=3660).contains(&self.keys.usage_days) {
+            faults.push("keys.usage_days must be 1 to 3660".into());
+        }
         faults.extend(self.audit.faults());
         faults.extend(otlp::audit::Outlet::fault(&self.audit.sink));
         if self.limits.default_per_minute > crate::domain::limits::Limit::MAX {

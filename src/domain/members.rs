@@ -124,6 +124,29 @@ mod tests {
         assert!(Role::Owner.permissions().and(OPERATOR).is_empty());
     }
 
+    /// The rows of the documentation's table that begins so, cell by cell.
+    fn documented(head: &str) -> Vec<Vec<&'static str>> {
+        let page = include_str!("../../docs/tenancy.md");
+        let table = page.lines().skip_while(|line| !line.starts_with(head)).skip(2);
+        let rows = table.take_while(|line| line.starts_with('|'));
+        rows.map(|line| line.split('|').map(str::trim).collect()).collect()
+    }
+
+    #[test]
+    fn the_documentation_has_the_roles_as_they_are() {
+        let roles = documented("| role | what it is for |");
+        let told: Vec<_> = roles.iter().map(|row| (row[1].trim_matches('`'), row[2])).collect();
+        assert_eq!(told, Role::ALL.map(|role| (role.name(), role.about())));
+        let permissions = documented("| permission | allows | owner | admin | member | viewer | operator |");
+        let sets = Role::ALL.map(Role::permissions).into_iter().chain([OPERATOR]);
+        for (column, set) in (3..).zip(sets) {
+            let yes = permissions.iter().filter(|row| row[column] == "yes");
+            let told = yes.map(|row| row[1].trim_matches('`').parse().unwrap()).collect::<Permissions>();
+            assert_eq!(told, set, "column {column}");
+            assert!(permissions.iter().all(|row| ["", "yes"].contains(&row[column])));
+        }
+    }
+
     #[test]
     fn names_go_round() {
         for role in Role::ALL {

@@ -35,6 +35,7 @@ pub mod sessions;
 pub mod signing;
 pub mod tenants;
 pub mod throttle;
+pub mod usage;
 pub mod users;
 
 pub use clock::{Clock, Entropy, Moment, Timestamp};

@@ -244,6 +244,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_the_whole_catalogue() {
+        let page = include_str!("../../docs/tenancy.md");
+        let table = page.lines().skip_while(|line| !line.starts_with("| permission | allows |")).skip(2);
+        let told: Vec<(&str, &str)> = table
+            .take_while(|line| line.starts_with('|'))
+            .map(|line| {
+                let mut cells = line.trim_matches('|').split('|').map(str::trim);
+                (cells.next().unwrap().trim_matches('`'), cells.next().unwrap())
+            })
+            .collect();
+        assert_eq!(told, CATALOGUE);
+    }
+
+    #[test]
     fn sets_behave_as_sets() {
         let some = Permissions::of(&[Permission::KEYS_READ, Permission::INGEST_WRITE]);
         assert!(some.within(Permissions::ALL) && !Permissions::ALL.within(some));

@@ -162,6 +162,11 @@ impl SigningKeyState {
         !self.withdrawn && self.activate <= now.plus(MAX_SKEW) && now < self.retire
     }
 
+    /// Whether nothing that it signed was accepted any more at that time.
+    pub fn is_dead_since(&self, time: Timestamp) -> bool {
+        self.retire < time
+    }
+
     /// Whether others are told of it: before its use too.
     pub fn is_published(&self, now: Timestamp) -> bool {
         self.algorithm.has_public_half() && !self.withdrawn && now < self.retire

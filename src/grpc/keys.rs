@@ -181,6 +181,14 @@ impl KeysService for Keys {
         reply(&caller.correlation, self.import(&caller, wanted).await)
     }
 
+    async fn get_api_key_usage(
+        &self,
+        request: Request<pb::GetApiKeyUsageRequest>,
+    ) -> Result<Response<pb::GetApiKeyUsageResponse>, Status> {
+        let (caller, wanted) = open(request)?;
+        reply(&caller.correlation, self.usage(&caller, wanted).await)
+    }
+
     async fn set_provider_key(
         &self,
         request: Request<pb::SetProviderKeyRequest>,
@@ -214,7 +222,7 @@ impl KeysService for Keys {
     }
 }
 
-fn key_id(text: &str) -> Result<KeyId, Refusal> {
+pub(super) fn key_id(text: &str) -> Result<KeyId, Refusal> {
     if text.is_empty() {
         return Err(Refusal::invalid("id", "is needed"));
     }

@@ -14,6 +14,7 @@ mod roles;
 mod shapes;
 mod tenancy;
 mod unary;
+mod usage;
 mod verify;
 mod watch;
 mod wire;

@@ -179,6 +179,7 @@ policies! {
     "/doorward.v1.KeysService/RotateApiKey": Need::Permission(Permission::KEYS_READ), One, KeyRotated;
     "/doorward.v1.KeysService/RevokeApiKey": Need::Permission(Permission::KEYS_READ), Nothing, KeyRevoked;
     "/doorward.v1.KeysService/ImportApiKey": Need::Permission(Permission::KEYS_MANAGE), One, KeyImported;
+    "/doorward.v1.KeysService/GetApiKeyUsage": Need::Credential, One => uses(&[Permission::KEYS_READ, Permission::KEYS_MANAGE, Permission::USAGE_READ]);
     "/doorward.v1.KeysService/SetProviderKey": Need::Permission(Permission::PROVIDER_KEYS_MANAGE), One, ProviderKeySet;
     "/doorward.v1.KeysService/ListProviderKeys": Need::Permission(Permission::PROVIDER_KEYS_MANAGE), One => uses(&[]);
     "/doorward.v1.KeysService/DeleteProviderKey": Need::Permission(Permission::PROVIDER_KEYS_MANAGE), One, ProviderKeyDeleted;

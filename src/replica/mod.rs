@@ -144,6 +144,7 @@ impl Replica {
         let (keys, people) = database.counts().await?;
         let room = |count: u64| usize::try_from(count + count / 8).unwrap_or(usize::MAX);
         let (view, mut writer) = View::with_room_for(room(keys), room(people));
+        view.count_uses();
         let revision = database.snapshot(|change| _ = writer.apply(change)).await?;
         writer.advance(revision);
         let mut keeper = database.keeper();

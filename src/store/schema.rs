@@ -110,6 +110,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    key_usage (key_id, hour) {
+        key_id -> Binary,
+        hour -> BigInt,
+        accepted -> BigInt,
+        expired -> BigInt,
+        address -> BigInt,
+        permission -> BigInt,
+        rate_limit -> BigInt,
+        suspended -> BigInt,
+        other -> BigInt,
+        spike -> Bool,
+    }
+}
+
+diesel::table! {
     requests (tenant_id, actor, request_id) {
         tenant_id -> Binary,
         actor -> Text,
@@ -350,6 +365,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    job_runs (name) {
+        name -> Text,
+        start_time -> BigInt,
+        held_until -> BigInt,
+        end_time -> Nullable<BigInt>,
+        done -> BigInt,
+        failure -> Nullable<Text>,
+    }
+}
+
+diesel::joinable!(key_usage -> api_keys (key_id));
+diesel::allow_tables_to_appear_in_same_query!(key_usage, api_keys);
 diesel::joinable!(members -> users (user_id));
 diesel::joinable!(members -> tenants (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(members, users, tenants);

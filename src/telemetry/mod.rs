@@ -45,6 +45,10 @@ pub struct Metrics {
     /// Entries of the audit log by what became of them at the sink: `sent`,
     /// `failed`, or `dropped` by a full queue.
     pub audit_sink: IntCounterVec,
+    /// Runs of jobs by name and outcome: `done` or `failed`.
+    pub jobs: IntCounterVec,
+    /// Rows that jobs touched, by name.
+    pub job_rows: IntCounterVec,
 }
 
 impl Metrics {
@@ -124,6 +128,8 @@ impl Metrics {
                 "Entries of the audit log on their way to the sink.",
                 &["outcome"],
             )?,
+            jobs: counters("doorward_jobs_total", "Runs of jobs.", &["job", "outcome"])?,
+            job_rows: counters("doorward_job_rows_total", "Rows that jobs touched.", &["job"])?,
             letters: counters("doorward_letters_total", "Letters to people.", &["outcome"])?,
             registry,
         })

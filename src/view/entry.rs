@@ -7,11 +7,13 @@
 //! before and after read one state of it. All accesses are atomic, so a torn
 //! read is only ever retried, never undefined.
 
+use super::tally::Tally;
 use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind, KeyState};
 use crate::domain::limits::{self, Limit, Rate};
 use crate::domain::reading::Reading;
-use crate::domain::{CredentialId, Digest, Permissions, Timestamp};
+use crate::domain::usage::Counts;
+use crate::domain::{CredentialId, Digest, KeyId, Permissions, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
 
@@ -29,7 +31,7 @@ const FLAGS: u32 = 0xff;
 /// Set in a seal while the writer is at work; each piece of work adds it twice.
 const AT_WORK: u32 = 1 << 8;
 
-/// A key or the previous secret of one. 88 bytes.
+/// A key or the previous secret of one. 96 bytes.
 #[derive(Default)]
 pub struct Entry {
     /// Version and flags. The version comes round after eight million changes
@@ -45,6 +47,8 @@ pub struct Entry {
     per_minute: AtomicU32,
     /// The minute since 1970 in which it was last accepted.
     used: AtomicU32,
+    /// Checks since they were last written down; for a previous secret, none.
+    pub(super) tally: Tally,
 }
 
 /// Where keys may be used from, by record: those alone that are confined.
@@ -251,6 +255,14 @@ impl Entry {
         let flags = self.seal.load(Ordering::Relaxed);
         let counts = minute > 0 && flags & LIVE != 0 && flags & PREVIOUS == 0;
         counts.then(|| (self.id(), Timestamp::from_micros(i64::from(minute) * MINUTE)))
+    }
+
+    /// Takes what the key was used for, if it is a key's record and there is anything.
+    pub fn take_counts(&self) -> Option<(KeyId, Counts)> {
+        let id = self.live().map(|(_, id)| id)?;
+        let counts = self.tally.take();
+        // Sessions have records too; their use is told by when they were last seen.
+        id.key().filter(|_| !counts.is_empty()).map(|key| (key, counts))
     }
 
     /// Takes `cost` from the limit, in one atomic step: of requests that race

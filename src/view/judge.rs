@@ -7,6 +7,7 @@ use crate::domain::limits::{Limit, Rate};
 use crate::domain::principal::{Principal, Standing, Title};
 use crate::domain::reading::Reading;
 use crate::domain::sessions::Login;
+use crate::domain::usage::Outcome;
 use crate::domain::{
     CredentialId, Digest, Permission, Permissions, Reason, Refusal, TenantId, Timestamp, UserId,
 };
@@ -162,12 +163,11 @@ impl Judge<'_> {
             return Err(ended(found.id));
         }
         let permissions = principal.permissions.and(found.scopes);
-        unexpired(found, now)?;
-        stands(found, &principal, demand.peer)?;
-        let second_factor = presented.login.map(|login| login.methods.has_second_factor());
-        self.meet(&principal, permissions, second_factor, demand)?;
-        let rate = self.charge(found, &principal, demand.cost, now)?;
-        self.view.used(found.cell, now);
+        let rate = match self.admit(presented, found, &principal, permissions, demand, now) {
+            Ok(rate) => rate,
+            Err(refusal) => return Err(self.counted(found, refusal)),
+        };
+        self.view.accepted(found, now);
         Ok(Verified {
             principal,
             credential: found.id,
@@ -180,6 +180,32 @@ impl Judge<'_> {
             previous: found.previous,
             rate,
         })
+    }
+
+    /// All that can speak against a key whose asker may know of it.
+    #[inline]
+    fn admit(
+        &self,
+        presented: &Presented,
+        found: &Found,
+        principal: &Principal,
+        permissions: Permissions,
+        demand: &Demand<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Rate>, Refusal> {
+        unexpired(found, now)?;
+        stands(found, principal, demand.peer)?;
+        let second_factor = presented.login.map(|login| login.methods.has_second_factor());
+        self.meet(principal, permissions, second_factor, demand)?;
+        self.charge(found, principal, demand.cost, now)
+    }
+
+    #[cold]
+    fn counted(&self, found: &Found, refusal: Refusal) -> Refusal {
+        if let Some(outcome) = Outcome::of(refusal.reason) {
+            self.view.refused(found, outcome);
+        }
+        refusal
     }
 
     /// Whether what was begun under these terms may go on. The rate limit is

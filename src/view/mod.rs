@@ -17,6 +17,7 @@ mod judge;
 mod people;
 mod principals;
 mod signing;
+mod tally;
 mod writer;
 
 pub use cuts::{Held, MOST as MOST_HELD, Side};
@@ -28,7 +29,8 @@ pub use writer::{Kept, Writer};
 use crate::domain::changes::Revision;
 use crate::domain::limits::{Limit, Rate};
 use crate::domain::principal::{Home, Principal};
-use crate::domain::{CredentialId, Digest, GrantId, TenantId, Timestamp, UserId};
+use crate::domain::usage::{Counts, Outcome};
+use crate::domain::{CredentialId, Digest, GrantId, KeyId, TenantId, Timestamp, UserId};
 use arc_swap::ArcSwap;
 use arena::Arena;
 use cuts::Cuts;
@@ -38,6 +40,7 @@ use principals::Slot;
 use signing::Signing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tally::Spilled;
 
 /// The readers' side.
 pub struct View {
@@ -51,6 +54,7 @@ pub struct View {
     /// The grant that was last opened in a tenant, be it over or not.
     grants: papaya::HashMap<TenantId, GrantId>,
     signing: Signing,
+    spilled: Spilled,
     cuts: Cuts,
     applied: AtomicU64,
     keys: AtomicU64,
@@ -70,6 +74,7 @@ impl View {
             tenants: papaya::HashMap::new(),
             grants: papaya::HashMap::new(),
             signing: Signing::default(),
+            spilled: Spilled::default(),
             cuts: Cuts::new(),
             applied: AtomicU64::new(0),
             keys: AtomicU64::new(0),
@@ -127,10 +132,42 @@ impl View {
     }
 
     /// Notes that a key was accepted.
-    pub fn used(&self, cell: Cell, now: Timestamp) {
-        if let Some(entry) = self.entries.get(cell.0) {
+    #[inline]
+    fn accepted(&self, found: &Found, now: Timestamp) {
+        if let Some(entry) = self.entries.get(found.cell.0) {
             entry.used(now);
+            self.count(entry, found, Outcome::Accepted);
         }
+    }
+
+    /// Notes that a key was refused.
+    fn refused(&self, found: &Found, outcome: Outcome) {
+        if let Some(entry) = self.entries.get(found.cell.0) {
+            self.count(entry, found, outcome);
+        }
+    }
+
+    #[inline]
+    fn count(&self, entry: &Entry, found: &Found, outcome: Outcome) {
+        if self.spilled.is_on() && entry.tally.count(outcome) {
+            self.spilled.spill(found.id, &entry.tally);
+        }
+    }
+
+    /// Counts checks by key from now on. Whoever says so takes the counts with
+    /// [`View::take_counts`], every few seconds.
+    pub fn count_uses(&self) {
+        self.spilled.switch_on();
+    }
+
+    /// What keys were used for since the last time; a key can be in it more
+    /// than once. A count can be told of the key that has a record next, if the
+    /// record's key is revoked in the very moment of the check.
+    pub fn take_counts(&self) -> Vec<(KeyId, Counts)> {
+        let mut counts = self.spilled.take();
+        let entries = (0..=u32::MAX).map_while(|at| self.entries.get(at));
+        counts.extend(entries.filter_map(Entry::take_counts));
+        counts
     }
 
     /// The minute in which the key of this digest was last accepted.

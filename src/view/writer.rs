@@ -98,6 +98,8 @@ impl Writer {
         let Some(at) = self.new_record() else { return };
         let Some(entry) = self.view.entries.get_or_grow(at) else { return };
         self.confine(at, key);
+        // What came late for the key that had the record before is nobody's.
+        entry.tally.forget();
         entry.write(key, principal);
         self.make_room();
         self.used.0 += usize::from(self.view.by_digest.load().add(key.digest.words(), at));
@@ -152,6 +154,9 @@ impl Writer {
     fn discard(&mut self, at: u32) {
         let Some(entry) = self.view.entries.get(at) else { return };
         let digest = entry.digest();
+        if let Some((_, id)) = entry.live() {
+            self.view.spilled.save(id, &entry.tally);
+        }
         entry.clear();
         self.view.confined.pin().remove(&at);
         self.view.by_digest.load().remove(digest.words(), at);

@@ -48,6 +48,8 @@ mod store;
 #[cfg(test)]
 mod tenancy;
 #[cfg(test)]
+mod usage;
+#[cfg(test)]
 mod vault;
 #[cfg(test)]
 mod verify;

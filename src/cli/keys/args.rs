@@ -1,5 +1,6 @@
 //! The options of `doorward key`.
 
+use super::usage::{self, UsageArgs};
 use crate::cli::paging::PageArgs;
 use crate::cli::values::{self, Expiry};
 use crate::pb::v1::{ApiKeyKind, Environment};
@@ -84,6 +85,9 @@ pub enum KeyVerb {
     /// Take over a key issued elsewhere, by its SHA-256
     #[command(after_help = IMPORT_HELP)]
     Import(ImportArgs),
+    /// Draw how often a key was accepted and refused, by the hour
+    #[command(after_help = usage::AFTER_HELP)]
+    Usage(UsageArgs),
 }
 
 /// Whose key it is.

@@ -2,8 +2,9 @@
 
 mod args;
 mod shown;
+mod usage;
 
-pub use args::KeyVerb;
+pub use args::{KeyVerb, Kind};
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Shown};
@@ -34,6 +35,7 @@ pub async fn run(verb: KeyVerb, session: Session<'_>) -> Result<(), Failure> {
         KeyVerb::Rotate(args) => rotate(args, session).await,
         KeyVerb::Revoke(args) => revoke(args, session).await,
         KeyVerb::Import(args) => import(args, session).await,
+        KeyVerb::Usage(args) => usage::run(args, session).await,
     }
 }
 

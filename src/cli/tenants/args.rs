@@ -1,5 +1,6 @@
 //! The options of `doorward tenant`.
 
+use crate::cli::keys::Kind;
 use crate::cli::paging::PageArgs;
 use crate::cli::values;
 use clap::{ArgGroup, Args, Subcommand};
@@ -23,12 +24,25 @@ Examples:
   doorward tenant list --all --output json | jq -r '.tenants[].slug'";
 
 const UPDATE_HELP: &str = "\
-Only what is given is changed.
+Only what is given is changed; a list that is given replaces the old one. Features
+are for operators of the platform, with the permission platform.tenants.
 
 Examples:
   doorward tenant update --name 'Acme Inc.'
   doorward tenant update acme --rate-limit 6000
-  doorward tenant update --require-mfa true";
+  doorward tenant update --require-mfa true --session-lifetime 86400
+  doorward tenant update --allow-key-kind user --allow-key-kind ingest
+  doorward tenant update acme --feature sso --feature audit.export";
+
+const DELETE_HELP: &str = "\
+When the command returns, no credential of the tenant is accepted. Asks for the
+tenant's short name to be typed. Until its data goes for good, an operator brings it
+back with `doorward tenant resume`. For the owner, with a login of the last minutes,
+or with the permission platform.tenants.
+
+Examples:
+  doorward tenant delete acme
+  doorward tenant delete tenant_01jabcdefghjkmnpqrstvwxyz0 --yes";
 
 const SUSPEND_HELP: &str = "\
 When the command returns, no credential of the tenant is accepted. Needs the
@@ -38,7 +52,8 @@ Example:
   doorward tenant suspend acme --reason 'invoice 4711 unpaid'";
 
 const RESUME_HELP: &str = "\
-Needs the permission platform.tenants.
+What a suspension or a deletion had stopped is accepted again. Needs the
+permission platform.tenants.
 
 Example:
   doorward tenant resume acme";
@@ -49,7 +64,7 @@ Example:
 
 const ALLOWLIST_HELP: &str = "\
 Without options the networks are shown. The networks that are given replace the
-old ones; leave your own out, and you lock yourself out.
+old ones; a list without the address that you call from is refused.
 
 Examples:
   doorward tenant allowlist
@@ -74,9 +89,12 @@ pub enum TenantVerb {
     /// Stop every credential of a tenant
     #[command(after_help = SUSPEND_HELP)]
     Suspend(SuspendArgs),
-    /// End a suspension
+    /// End a suspension, or bring a deleted tenant back
     #[command(after_help = RESUME_HELP)]
     Resume(ResumeArgs),
+    /// Delete a tenant, with everything in it
+    #[command(after_help = DELETE_HELP)]
+    Delete(DeleteArgs),
     /// List the members of your tenant, newest first
     #[command(after_help = MEMBERS_HELP)]
     Members(PageArgs),
@@ -128,6 +146,21 @@ pub struct UpdateArgs {
     /// How long access tokens live, in seconds: at most 3600; 0 is the server's default
     #[arg(long, value_name = "SECONDS", group = "change")]
     pub access_token_lifetime: Option<u32>,
+    /// How long new sessions live at most, in seconds: 300 to 2592000; 0 is the server's default
+    #[arg(long, value_name = "SECONDS", group = "change")]
+    pub session_lifetime: Option<u32>,
+    /// Kind of keys that can be made from now on, and no others; repeatable
+    #[arg(long = "allow-key-kind", value_name = "KIND", value_enum, group = "change")]
+    pub key_kinds: Vec<Kind>,
+    /// Let keys of every kind be made
+    #[arg(long, group = "change", conflicts_with = "key_kinds")]
+    pub any_key_kind: bool,
+    /// Feature that it has licensed, in place of all others; repeatable
+    #[arg(long = "feature", value_name = "NAME", group = "change")]
+    pub features: Vec<String>,
+    /// It has no feature licensed
+    #[arg(long, group = "change", conflicts_with = "features")]
+    pub no_features: bool,
     /// Change it only if it still has this etag
     #[arg(long, value_name = "ETAG")]
     pub etag: Option<String>,
@@ -148,6 +181,19 @@ pub struct SuspendArgs {
 pub struct ResumeArgs {
     /// The tenant's id or slug
     pub id: String,
+}
+
+/// Options of `tenant delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// The tenant's id or slug
+    pub id: String,
+    /// Delete it only if it still has this etag
+    #[arg(long, value_name = "ETAG", default_value = "", hide_default_value = true)]
+    pub etag: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Options of `tenant allowlist`.

@@ -7,15 +7,16 @@ pub use args::TenantVerb;
 
 use crate::cli::failure::Failure;
 use crate::cli::paging::PageArgs;
+use crate::cli::prompt;
 use crate::cli::repeat::{id_or_fresh, with_etag};
 use crate::cli::session::Session;
 use crate::client::Repeat;
 use crate::pb::v1::{
-    CreateTenantRequest, GetTenantRequest, ListMembersRequest, ListMembersResponse, ListTenantsRequest,
-    ListTenantsResponse, ResumeTenantRequest, SetIpAllowlistRequest, SuspendTenantRequest,
-    UpdateTenantRequest,
+    ApiKeyKind, CreateTenantRequest, DeleteTenantRequest, GetTenantRequest, GetTenantResponse,
+    ListMembersRequest, ListMembersResponse, ListTenantsRequest, ListTenantsResponse, ResumeTenantRequest,
+    SetIpAllowlistRequest, SuspendTenantRequest, UpdateTenantRequest,
 };
-use args::{AllowlistArgs, CreateArgs, OneArgs, ResumeArgs, SuspendArgs, UpdateArgs};
+use args::{AllowlistArgs, CreateArgs, DeleteArgs, OneArgs, ResumeArgs, SuspendArgs, UpdateArgs};
 use prost_types::FieldMask;
 
 /// The caller's own tenant.
@@ -30,6 +31,7 @@ pub async fn run(verb: TenantVerb, session: Session<'_>) -> Result<(), Failure> 
         TenantVerb::Update(args) => update(args, session).await,
         TenantVerb::Suspend(args) => suspend(args, session).await,
         TenantVerb::Resume(args) => resume(args, session).await,
+        TenantVerb::Delete(args) => delete(args, session).await,
         TenantVerb::Members(args) => members(args, session).await,
         TenantVerb::Allowlist(args) => allowlist(args, session).await,
     }
@@ -52,14 +54,18 @@ async fn create(args: CreateArgs, mut session: Session<'_>) -> Result<(), Failur
 }
 
 async fn get(args: OneArgs, mut session: Session<'_>) -> Result<(), Failure> {
-    let request = GetTenantRequest { id: args.id, ..GetTenantRequest::default() };
+    let answer = one(args.id, &mut session).await?;
+    Ok(session.world.output.show(&answer)?)
+}
+
+async fn one(id: String, session: &mut Session<'_>) -> Result<GetTenantResponse, Failure> {
+    let request = GetTenantRequest { id, ..GetTenantRequest::default() };
     let client = session.client.tenancy();
     let answer = session.call(Repeat::Safe, || {
         let (mut client, request) = (client.clone(), request.clone());
         async move { client.get_tenant(request).await }
     });
-    let answer = answer.await?;
-    Ok(session.world.output.show(&answer)?)
+    answer.await
 }
 
 async fn list(args: PageArgs, mut session: Session<'_>) -> Result<(), Failure> {
@@ -120,7 +126,30 @@ async fn resume(args: ResumeArgs, mut session: Session<'_>) -> Result<(), Failur
     Ok(session.world.output.show(&answer)?)
 }
 
-async fn members(args: PageArgs, mut session: Session<'_>) -> Result<(), Failure> {
+async fn delete(args: DeleteArgs, mut session: Session<'_>) -> Result<(), Failure> {
+    prompt::possible(session.world, args.yes, "--yes")?;
+    let mut request = DeleteTenantRequest { id: args.id, etag: args.etag };
+    if !args.yes {
+        let found = one(request.id, &mut session).await?.tenant.ok_or(Failure::Incomplete("tenant"))?;
+        let question = format!(
+            "Every key and session of {} ({}) ends, and its data goes for good later.",
+            found.slug, found.display_name
+        );
+        prompt::confirm(session.world, &question, &found.slug, false)?;
+        request.id = found.id;
+    }
+    let client = session.client.tenancy();
+    // A repetition after a lost answer would be refused, with the tenant's own credentials.
+    let answer = session.call(Repeat::Never, || {
+        let (mut client, request) = (client.clone(), request.clone());
+        async move { client.delete_tenant(request).await }
+    });
+    let answer = answer.await?;
+    Ok(session.world.output.show(&answer)?)
+}
+
+/// Lists members, for `tenant members` and `member list`.
+pub async fn members(args: PageArgs, mut session: Session<'_>) -> Result<(), Failure> {
     let mut request = ListMembersRequest {
         page_size: args.page_size,
         page_token: args.page_token.clone(),
@@ -165,6 +194,9 @@ fn update_request(args: UpdateArgs) -> UpdateTenantRequest {
         ("default_rate_limit", args.rate_limit.is_some()),
         ("mfa_required", args.require_mfa.is_some()),
         ("access_token_lifetime_seconds", args.access_token_lifetime.is_some()),
+        ("session_lifetime_seconds", args.session_lifetime.is_some()),
+        ("allowed_key_kinds", args.any_key_kind || !args.key_kinds.is_empty()),
+        ("features", args.no_features || !args.features.is_empty()),
     ];
     let paths = changed.iter().filter(|(_, given)| *given).map(|(path, _)| (*path).to_owned()).collect();
     UpdateTenantRequest {
@@ -174,8 +206,10 @@ fn update_request(args: UpdateArgs) -> UpdateTenantRequest {
         default_rate_limit: args.rate_limit.unwrap_or_default(),
         mfa_required: args.require_mfa.unwrap_or_default(),
         access_token_lifetime_seconds: args.access_token_lifetime.unwrap_or_default(),
+        session_lifetime_seconds: args.session_lifetime.unwrap_or_default(),
+        allowed_key_kinds: args.key_kinds.into_iter().map(|kind| ApiKeyKind::from(kind).into()).collect(),
+        features: args.features,
         etag: args.etag.unwrap_or_default(),
-        ..UpdateTenantRequest::default()
     }
 }
 
@@ -198,6 +232,11 @@ mod tests {
             ("update acme --rate-limit 0", "acme", vec!["default_rate_limit"]),
             ("update acme --rate-limit 9 --name A", "acme", vec!["display_name", "default_rate_limit"]),
             ("update acme --require-mfa true", "acme", vec!["mfa_required"]),
+            ("update --session-lifetime 0", OWN, vec!["session_lifetime_seconds"]),
+            ("update --allow-key-kind user --allow-key-kind ingest", OWN, vec!["allowed_key_kinds"]),
+            ("update --any-key-kind", OWN, vec!["allowed_key_kinds"]),
+            ("update acme --feature sso", "acme", vec!["features"]),
+            ("update acme --no-features", "acme", vec!["features"]),
         ] {
             let TenantVerb::Update(args) = parse(line).unwrap() else { panic!() };
             let request = update_request(args);
@@ -215,6 +254,10 @@ mod tests {
             "suspend",
             "allowlist --network nowhere",
             "allowlist --network ::1 --clear",
+            "update --allow-key-kind user --any-key-kind",
+            "update --allow-key-kind global",
+            "update --feature sso --no-features",
+            "delete",
         ] {
             assert_eq!(parse(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -140,6 +140,7 @@ impl AuthnService for Fake {
         }
         let principal = Principal {
             id: "user_1".into(),
+            user_id: "user_1".into(),
             tenant_slug: "acme".into(),
             role: "owner".into(),
             ..Principal::default()

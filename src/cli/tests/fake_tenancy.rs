@@ -9,6 +9,15 @@ macro_rules! answers {
     ($($method:ident($request:ident) -> $answer:ident { $($field:ident: $value:expr),* };)*) => {
         #[tonic::async_trait]
         impl TenancyService for Fake {
+            /// Two pages of one member each.
+            async fn list_members(&self, request: Request<ListMembersRequest>) -> Answer<ListMembersResponse> {
+                let (members, next) = match self.note("ListMembers", request).await?.page_token.as_str() {
+                    "" => (vec![owner()], "second".to_owned()),
+                    _ => (vec![member()], String::new()),
+                };
+                Ok(Response::new(ListMembersResponse { members, next_page_token: next }))
+            }
+
             $(async fn $method(&self, request: Request<$request>) -> Answer<$answer> {
                 self.note(stringify!($request).trim_end_matches("Request"), request).await?;
                 #[allow(clippy::needless_update, reason = "some answers have no other field")]
@@ -22,12 +31,25 @@ fn revision() -> String {
     "1".to_owned()
 }
 
+fn built_in() -> Role {
+    Role { name: "admin".to_owned(), built_in: true, ..Role::default() }
+}
+
 fn role() -> Role {
     Role {
         id: "role_1".to_owned(),
         name: "billing".to_owned(),
         permissions: vec!["keys.read".to_owned()],
         ..Role::default()
+    }
+}
+
+fn owner() -> Member {
+    Member {
+        user_id: "user_1".to_owned(),
+        email: "o@acme.example".to_owned(),
+        role: "owner".to_owned(),
+        ..Member::default()
     }
 }
 
@@ -57,7 +79,6 @@ answers! {
     suspend_tenant(SuspendTenantRequest) -> SuspendTenantResponse { tenant: Some(tenant()), revision: revision() };
     resume_tenant(ResumeTenantRequest) -> ResumeTenantResponse { tenant: Some(tenant()), revision: revision() };
     delete_tenant(DeleteTenantRequest) -> DeleteTenantResponse { tenant: Some(tenant()), revision: revision() };
-    list_members(ListMembersRequest) -> ListMembersResponse { };
     update_member_role(UpdateMemberRoleRequest) -> UpdateMemberRoleResponse { member: Some(member()), revision: revision() };
     remove_member(RemoveMemberRequest) -> RemoveMemberResponse { revision: revision(), keys_revoked: 2, sessions_revoked: 1 };
     transfer_ownership(TransferOwnershipRequest) -> TransferOwnershipResponse { revision: revision() };
@@ -66,7 +87,7 @@ answers! {
     resend_invitation(ResendInvitationRequest) -> ResendInvitationResponse { invitation: Some(invitation()), revision: revision() };
     revoke_invitation(RevokeInvitationRequest) -> RevokeInvitationResponse { revision: revision() };
     accept_invitation(AcceptInvitationRequest) -> AcceptInvitationResponse { tenant_slug: "acme".to_owned(), member: Some(member()), revision: revision() };
-    list_roles(ListRolesRequest) -> ListRolesResponse { roles: vec![role()] };
+    list_roles(ListRolesRequest) -> ListRolesResponse { roles: vec![built_in(), role()] };
     create_role(CreateRoleRequest) -> CreateRoleResponse { role: Some(role()), revision: revision() };
     update_role(UpdateRoleRequest) -> UpdateRoleResponse { role: Some(role()), revision: revision() };
     delete_role(DeleteRoleRequest) -> DeleteRoleResponse { revision: revision() };

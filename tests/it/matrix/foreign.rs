@@ -53,6 +53,7 @@ const FIELDS: &[Foreign] = &[
     foreign("KeysService/UpdateApiKey id", r#"{"id": "{their_key}", "update_mask": "displayName", "display_name": "stolen"}"#, NOT_FOUND),
     foreign("KeysService/RotateApiKey id", r#"{"id": "{their_key}"}"#, NOT_FOUND),
     foreign("KeysService/RotateApiKey request_id", r#"{"id": "{their_key}", "request_id": "{their_request}"}"#, NOT_FOUND),
+    foreign("KeysService/GetApiKeyUsage id", r#"{"id": "{their_key}"}"#, NOT_FOUND),
     foreign("KeysService/RevokeApiKey id", r#"{"id": "{their_key}"}"#, NOT_FOUND),
     foreign("KeysService/ImportApiKey user_id", r#"{"sha256": "{digest}", "profile": "legacy", "display_name": "x", "expire_time": "{tomorrow}", "user_id": "{their_user}"}"#, NOT_FOUND),
     foreign("KeysService/ImportApiKey request_id", r#"{"sha256": "{digest}", "profile": "legacy", "display_name": "x", "expire_time": "{tomorrow}", "user_id": "{their_user}", "request_id": "{their_request}"}"#, NOT_FOUND),

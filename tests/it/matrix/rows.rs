@@ -52,6 +52,10 @@ const A_SESSION: Ask = |caller| (!caller.is_session).then_some(LACKS);
 const KEYS_MANAGE: Ask = |caller| caller.lacks("keys.manage", LACKS);
 /// Who may not know of somebody else's key is told that there is none.
 const SEES_ALL_KEYS: Ask = |caller| caller.lacks("keys.manage", NOT_FOUND);
+/// How a key is used: those who may see all of it may do without seeing keys.
+const READS_USAGE: Ask =
+    |caller| if caller.may("usage.read") { None } else { caller.lacks("keys.read", LACKS) };
+const SEES_ALL_USAGE: Ask = |caller| if caller.may("usage.read") { None } else { SEES_ALL_KEYS(caller) };
 /// Keys of one's own; a machine has none but itself, which it cannot change.
 const OWN_KEYS: Ask =
     |caller| caller.lacks(if caller.is_person() { "keys.write" } else { "keys.manage" }, LACKS);
@@ -126,6 +130,8 @@ pub const ROWS: &[Row] = &[
     row("KeysService/UpdateApiKey", READS_KEYS, r#"{"id": "{other}", "update_mask": "displayName", "display_name": "theirs"}"#, &[SEES_ALL_KEYS], Done),
     row("KeysService/RotateApiKey", READS_KEYS, r#"{"id": "{own_fresh}"}"#, &[OWN_FRESH], Done),
     row("KeysService/RotateApiKey", READS_KEYS, r#"{"id": "{other_fresh}"}"#, &[SEES_ALL_KEYS], Done),
+    row("KeysService/GetApiKeyUsage", Credential, r#"{"id": "{own}"}"#, &[READS_USAGE], Done),
+    row("KeysService/GetApiKeyUsage", Credential, r#"{"id": "{other}"}"#, &[READS_USAGE, SEES_ALL_USAGE], Done),
     row("KeysService/RevokeApiKey", READS_KEYS, r#"{"id": "{own_fresh}"}"#, &[OWN_FRESH], Done),
     row("KeysService/RevokeApiKey", READS_KEYS, r#"{"id": "{other_fresh}"}"#, &[SEES_ALL_KEYS], Done),
     row("KeysService/ImportApiKey", Permission(P::KEYS_MANAGE), r#"{"sha256": "{digest}", "profile": "legacy", "display_name": "old", "expire_time": "{tomorrow}", "user_id": "{other_user}"}"#, &[], Done),

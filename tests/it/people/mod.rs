@@ -8,6 +8,7 @@ mod hashing;
 mod login;
 mod passwords;
 pub mod person;
+mod racing;
 mod refresh;
 mod sessions;
 mod throttling;

@@ -1,4 +1,5 @@
 //! What the store promises, whichever database is behind it.
+mod jobs;
 mod rows;
 mod schema;
 mod writes;

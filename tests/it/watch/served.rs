@@ -5,8 +5,8 @@ use crate::harness::client::{Metadata, assert_refused, assert_told, channel, raw
 use crate::harness::mint::unknown_key;
 use crate::harness::world::named;
 use crate::harness::{Database, Settings, World, on_both};
-use doorward::client::embedded::{Embedded, EmbeddedLayer, Permission};
-use doorward::pb::v1::{CreateApiKeyRequest, UpdateApiKeyRequest};
+use doorward::client::embedded::{Embedded, EmbeddedLayer, Permission, Reason};
+use doorward::pb::v1::{CreateApiKeyRequest, RevokeSessionRequest, UpdateApiKeyRequest};
 use prost_types::FieldMask;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -189,6 +189,30 @@ on_both! {
             assert!(Instant::now() < end, "it does not come back");
         }
     }
+}
+
+// Access tokens can be read by the server alone: they are asked about, streams too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_access_token_works_until_its_session_ends() {
+    let world = crate::people::person::world(Database::sqlite()).await;
+    let embedded = embedded(&world).await;
+    let served = Served::start(embedded.clone()).await;
+    let (login, other) =
+        (crate::people::person::log_in(&world).await, crate::people::person::log_in(&world).await);
+    assert_eq!(refused(&embedded, &login.access), Some(Reason::BackendUnavailable), "memory has no tokens");
+    served.check(Metadata::bearer(&login.access)).await.unwrap();
+    let forged = login.access.replacen(login.access.split('.').nth(1).unwrap(), "e30", 1);
+    let told = served.check(Metadata::bearer(&forged)).await;
+    assert_refused(told, Code::Unauthenticated, "INVALID_TOKEN");
+    let (mut cut, mut kept) = (served.watch(&login.access).await, served.watch(&other.access).await);
+    let end = RevokeSessionRequest { id: login.session() };
+    world.authn_as(&other.access).revoke_session(end).await.unwrap();
+    served.say(false).await;
+    assert_told(&cut.message().await.unwrap_err(), Code::Unauthenticated, "SESSION_REVOKED");
+    assert!(kept.message().await.unwrap().is_some(), "it ended with somebody else's session");
+    let told = served.check(Metadata::bearer(&login.access)).await;
+    assert_refused(told, Code::Unauthenticated, "SESSION_REVOKED");
+    served.check(Metadata::bearer(&other.access)).await.unwrap();
 }
 
 // Imported keys are known under a digest that only the server can make: they are asked about, streams too.

@@ -71,6 +71,22 @@ impl KeysService for Fake {
         Ok(Response::new(ImportApiKeyResponse { api_key: Some(key("key_9")), revision: "5".to_owned() }))
     }
 
+    async fn get_api_key_usage(
+        &self,
+        request: Request<GetApiKeyUsageRequest>,
+    ) -> Answer<GetApiKeyUsageResponse> {
+        let request = self.note("GetApiKeyUsage", request).await?;
+        let hours = [(7_200, 300, 0), (10_800, 3_000, 60)].map(|(seconds, accepted, rate_limit)| UsageHour {
+            start_time: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            accepted,
+            refused: Some(RefusedChecks { rate_limit, ..RefusedChecks::default() }),
+            spike: rate_limit > 0,
+        });
+        let start_time = request.start_time.or(Some(prost_types::Timestamp { seconds: 3_600, nanos: 0 }));
+        let end_time = Some(prost_types::Timestamp { seconds: 14_400, nanos: 0 });
+        Ok(Response::new(GetApiKeyUsageResponse { hours: hours.into(), start_time, end_time }))
+    }
+
     async fn set_provider_key(
         &self,
         request: Request<SetProviderKeyRequest>,
