@@ -5,7 +5,11 @@ use tokio::net::TcpListener;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entries_are_log_lines_where_that_is_set() {
-    let world = World::with(Database::sqlite(), Settings::default().set("audit.sink", "log")).await;
+    let world = World::with(
+        Database::sqlite(),
+        Settings::default().set("otlp.backend", "sink").set("audit.sink", "log"),
+    )
+    .await;
     let (key, _) = world.create_plain().await;
     let deadline = Instant::now() + Duration::from_secs(10);
     let line = loop {
@@ -31,7 +35,11 @@ async fn a_sink_that_never_answers_holds_nobody_up() {
         }
     });
     let sink = format!("http://{address}/otlp");
-    let world = World::with(Database::sqlite(), Settings::default().set("audit.sink", sink)).await;
+    let world = World::with(
+        Database::sqlite(),
+        Settings::default().set("otlp.backend", "sink").set("audit.sink", sink),
+    )
+    .await;
     for _ in 0..50 {
         let begun = Instant::now();
         world.create_plain().await;
