@@ -3,6 +3,7 @@
 mod export;
 mod keep;
 mod offline;
+mod refusals;
 mod seal;
 mod told;
 
@@ -11,16 +12,18 @@ pub use crate::store::audit::pages::Filter;
 pub use crate::store::audit::tree::Kept;
 pub use export::{Export, Wanted};
 pub use offline::{UnreadableExport, verify};
+pub use refusals::Refusals;
 pub use seal::{Audit, AuditOptions, SEAL_EVERY, Told};
 
 pub(super) use told::{key_changed, tenant_changed};
 
 use super::{App, Caller};
-use crate::domain::audit::PLATFORM;
 use crate::domain::audit::entry::Entry;
+use crate::domain::audit::{Action, Actor, Event, PLATFORM};
 use crate::domain::keys::Environment;
-use crate::domain::{Failure, Fault, Permission, Reason, Refusal, TenantId};
+use crate::domain::{Failure, Fault, Permission, Reason, Refusal, TenantId, Timestamp};
 use crate::store::audit::pages::{self, Stored};
+use crate::store::{Error, Tx};
 use std::collections::BTreeMap;
 
 /// An entry, as it is shown.
@@ -51,6 +54,27 @@ impl App {
         found.truncate(usize::from(size));
         let shown = found.into_iter().map(shown).collect::<Result<_, _>>()?;
         Ok((shown, more))
+    }
+}
+
+/// An entry that Doorward itself makes.
+struct NewEvent {
+    tenant: TenantId,
+    action: Action,
+    time: Timestamp,
+    facts: Vec<(&'static str, String)>,
+}
+
+impl App {
+    async fn audit_write(&self, new: NewEvent) -> Result<(), Failure> {
+        let NewEvent { tenant, action, time, facts } = new;
+        let event = Event { facts, ..Event::new(tenant, action, tenant, time, &*self.entropy) };
+        let store = self.store.clone();
+        let writing = async move {
+            store.write(&Actor::system("audit"), event, async |_: &mut Tx| Ok::<_, Error>(())).await
+        };
+        self.store.detached(writing).await?;
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod passkeys;
 mod passwords;
 pub mod people;
 pub mod provider_keys;
+mod purge;
 pub mod roles;
 mod sessions;
 pub mod tenants;

@@ -5,10 +5,12 @@
 
 use super::App;
 use crate::domain::audit::{Action, Actor, Event};
-use crate::domain::sessions::{Login, Methods, Session};
+use crate::domain::sessions::{Login, Session};
 use crate::domain::signing::{self, Algorithm, Due, MAX_TOKEN_LIFE, SigningKeyState, SigningPolicy};
 use crate::domain::{Failure, Fault, Reason, Refusal, SessionId, TenantId, Timestamp, UserId};
-use crate::secret::token::{AccessClaims, Expect, Keyset, SharedSecret, SignedToken, SigningKey, TokenFault};
+use crate::secret::token::{
+    AccessClaims, Expect, Keyset, Proven, SharedSecret, SignedToken, SigningKey, TokenFault,
+};
 use crate::secret::{Place, sha256};
 use crate::store::{Error, signing_keys as rows};
 use crate::view::{SigningKeys, View, token_expired};
@@ -184,17 +186,10 @@ impl Tokens {
 
     fn verify(&self, keys: &SigningKeys, token: &str, now: Timestamp) -> Result<Says, Refusal> {
         let expect = Expect { issuer: &self.options.issuer, audience: &self.options.audience };
-        match self.known(keys).keys.verify(token, &expect, now) {
-            Ok(claims) => Ok(Says {
-                session: claims.session,
-                tenant: claims.tenant,
-                user: claims.user,
-                login: Login {
-                    methods: Methods::named(claims.methods.iter().map(String::as_str)),
-                    time: claims.authenticated,
-                    token_expire: claims.expires,
-                },
-            }),
+        match self.known(keys).keys.prove(token, &expect, now) {
+            Ok(Proven { session, tenant, user, methods, authenticated: time, expires: token_expire }) => {
+                Ok(Says { session, tenant, user, login: Login { methods, time, token_expire } })
+            }
             Err(TokenFault::Expired { at }) => Err(token_expired(at)),
             Err(TokenFault::Malformed | TokenFault::Invalid | TokenFault::UnknownKey) => Err(invalid()),
         }

@@ -125,8 +125,8 @@ impl Vault<'_> {
             for (before, after) in &values {
                 replaced += u64::from(sealed_replace(tx, column, before, after).await?);
             }
-            tx.detail("root_key", current);
-            tx.detail("values", replaced);
+            tx.fact("root_key", current);
+            tx.fact("values", replaced);
             Ok::<_, Error>(replaced)
         });
         Ok(written.await?.value)

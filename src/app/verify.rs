@@ -1,6 +1,7 @@
 //! The one verifier: every credential on every surface is checked here, from
 //! memory, without waiting for anything.
 
+use super::audit::Refusals;
 use super::tokens::Tokens;
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::{Digest, Failure, Fault, GrantId, Moment, Refusal, Timestamp};
@@ -17,6 +18,7 @@ pub struct Verifier {
     pepper: Pepper,
     tokens: Arc<Tokens>,
     default_per_minute: u32,
+    refusals: Refusals,
 }
 
 impl Verifier {
@@ -29,7 +31,7 @@ impl Verifier {
         tokens: Arc<Tokens>,
         default_per_minute: u32,
     ) -> Self {
-        Self { replica, forms, pepper, tokens, default_per_minute }
+        Self { replica, forms, pepper, tokens, default_per_minute, refusals: Refusals::default() }
     }
 
     /// Checks a credential as presented, without its scheme. `at` must have
@@ -47,7 +49,7 @@ impl Verifier {
             self.find(presented, profile.check == 0).ok_or_else(Refusal::invalid_api_key)?;
         let presented =
             Presented { digest, kind: profile.kind, environment: profile.environment, login: None };
-        Ok(self.judge().verify(&presented, &found, demand, at.wall)?)
+        self.verify(&presented, &found, demand, at)
     }
 
     /// Checks a break-glass grant that was entered by the master key.
@@ -75,7 +77,7 @@ impl Verifier {
         let found = view.key(digest).ok_or_else(Refusal::session_revoked)?;
         let environment = Environment::Live;
         let presented = Presented { digest, kind: KeyKind::User, environment, login: Some(says.login) };
-        let verified = self.judge().verify(&presented, &found, demand, at.wall)?;
+        let verified = self.verify(&presented, &found, demand, at)?;
         let principal = &verified.principal;
         if principal.tenant() != says.tenant || principal.user != Some(says.user) {
             return Err(super::tokens::invalid().into());
@@ -132,6 +134,34 @@ impl Verifier {
         enrolling: bool,
     ) -> Result<Verified, Refusal> {
         self.judge().act_for(verified, tenant, peer, enrolling)
+    }
+
+    /// What was refused, for the audit log.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    #[inline]
+    fn verify(
+        &self,
+        presented: &Presented,
+        found: &Found,
+        demand: &Demand<'_>,
+        at: Moment,
+    ) -> Result<Verified, Failure> {
+        match self.judge().verify(presented, found, demand, at.wall) {
+            Ok(verified) => Ok(verified),
+            Err(refusal) => Err(self.refused(found, refusal).into()),
+        }
+    }
+
+    /// Counts a refusal of what is somebody's.
+    #[cold]
+    fn refused(&self, found: &Found, refusal: Refusal) -> Refusal {
+        if let Some(principal) = self.replica.view.principal(found) {
+            self.refusals.credential(principal.tenant(), refusal.reason);
+        }
+        refusal
     }
 
     #[inline]

@@ -161,6 +161,9 @@ impl Server {
         if let Err(error) = flush_uses(&self.parts.app, crate::domain::Timestamp::from_micros(0)).await {
             tracing::warn!(%error, "the last uses of keys were not written down");
         }
+        if let Err(error) = self.parts.app.audit_refusals(self.parts.app.clock.now()).await {
+            tracing::warn!(%error, "what was refused last was not written into the audit log");
+        }
         let Parts { app, following, carrying, .. } = self.parts;
         carrying.finish(LEAVE).await;
         drop(following);
@@ -221,6 +224,9 @@ async fn keep_in_order(app: Arc<App>) {
         tokio::time::sleep(TEND).await;
         if let Err(error) = app.tend_signing_keys().await {
             tracing::warn!(%error, "the signing keys were not looked after; trying again");
+        }
+        if let Err(error) = app.audit_refusals(app.clock.now()).await {
+            tracing::warn!(%error, "what was refused was not written into the audit log");
         }
         if let Err(error) = app.tidy().await {
             tracing::warn!(%error, "what is over was not cleared away; trying again");

@@ -8,6 +8,7 @@ use crate::domain::{Clock, Entropy};
 use crate::grpc::{Audit as AuditLog, Authn, Checks, Keys, MAX_REQUEST, Tenancy, WithChecks};
 use crate::guard::{Guard, GuardLayer, Guarded, Policy};
 use crate::mail::Carrying;
+use crate::otlp::audit::Outlet;
 use crate::pb;
 use crate::pb::v1::audit_service_server::AuditServiceServer;
 use crate::pb::v1::authn_service_server::AuthnServiceServer;
@@ -15,8 +16,8 @@ use crate::pb::v1::keys_service_server::KeysServiceServer;
 use crate::pb::v1::tenancy_service_server::TenancyServiceServer;
 use crate::replica::{Following, Replica};
 use crate::secret::{Forms, Pepper};
-use crate::store::Store;
 use crate::store::instance::instance_value;
+use crate::store::{Store, Tap};
 use crate::telemetry::Metrics;
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -60,7 +61,8 @@ pub async fn parts(
     let limit = settings.limits.default_per_minute;
     let metrics = Arc::new(Metrics::new()?);
     let (people, carrying) = super::people::start(settings, &store, &clock, &entropy, &metrics).await?;
-    let audit = Audit::open(&store, &people.sealer, &*entropy, settings.audit.clone());
+    send_entries(settings, &store, &metrics)?;
+    let audit = Audit::open(&store, &people.sealer, &*entropy, &settings.audit);
     let audit = audit.await.map_err(|failure| anyhow::anyhow!("audit log: {failure}"))?;
     let verifier = Arc::new(Verifier::new(
         Arc::clone(&replica),
@@ -110,6 +112,21 @@ async fn remind_of_the_master_key(app: &App) -> anyhow::Result<()> {
             "break-glass is on, and its master key was used: configure another one"
         ),
     }
+    Ok(())
+}
+
+/// Entries that wait for the sink at most; about 500 bytes each.
+const WAITING_ENTRIES: usize = 8192;
+
+/// Has entries of the audit log go where the settings say, too.
+fn send_entries(settings: &Settings, store: &Store, metrics: &Arc<Metrics>) -> anyhow::Result<()> {
+    let outlet = Outlet::parse(&settings.audit.sink).context("audit.sink")?;
+    if matches!(outlet, Outlet::None) {
+        return Ok(());
+    }
+    let (sender, entries) = tokio::sync::mpsc::channel(WAITING_ENTRIES);
+    store.tap(Tap::new(sender, metrics.audit_sink.with_label_values(&["dropped"])));
+    tokio::spawn(outlet.carry(entries, Arc::clone(metrics)));
     Ok(())
 }
 

@@ -253,6 +253,7 @@ impl Settings {
         faults.extend(self.hashing.fault().map(str::to_owned));
         faults.extend(self.mail.faults());
         faults.extend(self.audit.faults());
+        faults.extend(otlp::audit::Outlet::fault(&self.audit.sink));
         if self.limits.default_per_minute > crate::domain::limits::Limit::MAX {
             faults.push(format!(
                 "limits.default_per_minute must be at most {}",

@@ -66,7 +66,7 @@ impl People {
             device_token: said(asked.device_token),
             device_name: said(asked.device_name),
         };
-        let answer = match self.app.login(visitor, attempt).await? {
+        let answer = match self.app.login_counted(visitor, attempt).await? {
             Outcome::Complete(tokens) => {
                 let Told { access_token, refresh_token, token_type, expires_in, user } = told(&tokens);
                 let mfa_required = None;
@@ -103,7 +103,7 @@ impl People {
             Some(Asked::PasskeyJson(answer)) => Factor::Passkey(answer),
             None => return Err(no_factor().into()),
         };
-        let tokens = self.app.complete_login(visitor, &asked.challenge, factor).await?;
+        let tokens = self.app.complete_login_counted(visitor, &asked.challenge, factor).await?;
         let Told { access_token, refresh_token, token_type, expires_in, user } = told(&tokens);
         let answer = pb::CompleteLoginResponse { access_token, refresh_token, token_type, expires_in, user };
         Ok(WithDevice { answer, device: tokens.device })

@@ -12,6 +12,7 @@
 //!
 //! [`grpc`] and [`http`] differ in framing and in how an answer is written; all else is [`gateway`].
 
+pub mod audit;
 pub mod credentials;
 pub mod fields;
 pub mod forward;

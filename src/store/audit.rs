@@ -19,15 +19,15 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Text};
 
 /// Writes an entry; part of the mutation that it speaks of. From here to the
-/// commit the head of the tenant's log is held. Gives the entry's place.
-pub(super) async fn append(conn: &mut Conn, actor: &Actor, event: &Event) -> Result<u64> {
+/// commit the head of the tenant's log is held. Gives the entry's text.
+pub(super) async fn append(conn: &mut Conn, actor: &Actor, event: &Event) -> Result<String> {
     let draft = Draft::new(actor, event).map_err(corrupt)?;
     let tenant = event.tenant.as_bytes();
     let idx = match conn {
         Conn::Pg(c) => append_at_once(c, actor, event, &draft).await?,
         Conn::Sqlite(_) => append_step_by_step(conn, actor, event, &draft, tenant).await?,
     };
-    u64::try_from(idx).map_err(corrupt)
+    Ok(draft.at(u64::try_from(idx).map_err(corrupt)?))
 }
 
 /// How many entries of an action there are, in all logs; for tests and `doctor`.

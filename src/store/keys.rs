@@ -18,8 +18,8 @@ use diesel::upsert::excluded;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = api_keys, treat_none_as_null = true)]
-struct Row {
-    id: Vec<u8>,
+pub(super) struct Row {
+    pub(super) id: Vec<u8>,
     tenant_id: Vec<u8>,
     kind: String,
     user_id: Option<Vec<u8>>,
@@ -85,7 +85,7 @@ impl TryFrom<Row> for Key {
     }
 }
 
-fn state(row: &Row) -> Result<KeyState> {
+pub(super) fn state(row: &Row) -> Result<KeyState> {
     let previous = match (&row.previous_digest, row.previous_until) {
         (Some(bytes), Some(until)) => Some(Previous { digest: digest(bytes)?, until: time(until) }),
         _ => None,

@@ -23,6 +23,7 @@ mod migrate;
 pub mod passkeys;
 pub mod people;
 pub mod provider_keys;
+pub mod purge;
 mod query;
 mod replicas;
 pub mod roles;
@@ -32,6 +33,7 @@ pub mod sessions;
 pub mod signing_keys;
 mod snapshot;
 mod tail;
+mod tap;
 pub mod tenants;
 mod throttles;
 mod tx;
@@ -45,6 +47,7 @@ pub use facts::{Facts, PostgresFacts};
 pub use replicas::{Enlisted, Keeper, Renewal, ReplicaId};
 pub use snapshot::Snapshot;
 pub use tail::{Look, Tail};
+pub use tap::Tap;
 pub use tx::Tx;
 
 use crate::domain::CredentialId;
@@ -54,6 +57,7 @@ use connect::Connections;
 use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use std::future::Future;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -83,6 +87,7 @@ pub struct Store {
     head: watch::Sender<u64>,
     tasks: TaskTracker,
     deadline: Duration,
+    tap: Arc<OnceLock<Tap>>,
 }
 
 /// What a write gave, and the revision at which it can be seen.
@@ -104,6 +109,7 @@ impl Store {
             head: watch::Sender::new(0),
             tasks: TaskTracker::new(),
             deadline: Duration::from_millis(options.write_timeout_ms),
+            tap: Arc::default(),
         })
     }
 
@@ -143,7 +149,8 @@ impl Store {
             }
             match work(&mut tx).await {
                 Ok(value) => {
-                    let revision = tx.commit(actor).await?;
+                    let (revision, entry) = tx.commit(actor).await?;
+                    self.pass_on(&entry);
                     self.head.send_if_modified(|head| {
                         revision > *head && {
                             *head = revision;

@@ -77,11 +77,11 @@ impl Tx {
 
     /// Writes the audit entry, whose log's head is held from here to the commit,
     /// then the changes, whose lock all others wait for and which come last
-    /// therefore, and commits. Gives the last number.
-    pub(super) async fn commit(mut self, actor: &Actor) -> Result<u64> {
+    /// therefore, and commits. Gives the last number, and the entry.
+    pub(super) async fn commit(mut self, actor: &Actor) -> Result<(u64, String)> {
         let (event, recorded) = (self.event.clone(), std::mem::take(&mut self.changes));
         let conn = self.conn.get()?;
-        audit::append(conn, actor, &event).await?;
+        let entry = audit::append(conn, actor, &event).await?;
         let seq = changes::append(conn, &recorded, event.time).await?;
         match conn {
             Conn::Sqlite(c) => {
@@ -90,7 +90,7 @@ impl Tx {
             Conn::Pg(c) => PgTransactions::commit_transaction(&mut **c).await?,
         }
         self.conn.0 = None;
-        Ok(seq)
+        Ok((seq, entry))
     }
 
     pub(super) async fn rollback(mut self) -> Result<()> {

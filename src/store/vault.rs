@@ -6,7 +6,7 @@
 
 use super::query::RunQueryDsl;
 use super::rows::corrupt;
-use super::schema::{provider_keys, signing_keys, totp_factors};
+use super::schema::{instance, provider_keys, signing_keys, totp_factors};
 use super::{Conn, Result, Tx};
 use diesel::prelude::*;
 
@@ -19,11 +19,16 @@ pub enum SealedColumn {
     SigningKeys,
     /// Keys with other providers.
     ProviderKeys,
+    /// What audit logs are signed with; one row.
+    AuditKey,
 }
+
+/// The name of the one row of [`SealedColumn::AuditKey`].
+const AUDIT_KEY: &str = "audit_key";
 
 impl SealedColumn {
     /// Every column.
-    pub const ALL: [Self; 3] = [Self::TotpFactors, Self::SigningKeys, Self::ProviderKeys];
+    pub const ALL: [Self; 4] = [Self::TotpFactors, Self::SigningKeys, Self::ProviderKeys, Self::AuditKey];
 
     /// Table and column.
     pub const fn name(self) -> &'static str {
@@ -31,6 +36,7 @@ impl SealedColumn {
             Self::TotpFactors => "totp_factors.secret",
             Self::SigningKeys => "signing_keys.private",
             Self::ProviderKeys => "provider_keys.secret",
+            Self::AuditKey => "instance.audit_key",
         }
     }
 }
@@ -78,6 +84,12 @@ pub async fn sealed_page(
             let values = next.select((provider_keys::id, provider_keys::secret)).load(conn).await?;
             values.into_iter().map(bytes).collect()
         }
+        SealedColumn::AuditKey => {
+            let next = instance::table.filter(instance::name.gt(kid(after)?.to_owned()));
+            let next = next.filter(instance::name.eq(AUDIT_KEY)).limit(most);
+            let values = next.select((instance::name, instance::value)).load(conn).await?;
+            values.into_iter().map(text).collect()
+        }
     })
 }
 
@@ -102,6 +114,10 @@ pub async fn sealed_replace(
         SealedColumn::ProviderKeys => {
             let place = provider_keys::table.find(row.clone()).filter(provider_keys::secret.eq(was));
             diesel::update(place).set(provider_keys::secret.eq(after)).execute(tx.conn()?).await?
+        }
+        SealedColumn::AuditKey => {
+            let place = instance::table.find(kid(row)?).filter(instance::value.eq(was));
+            diesel::update(place).set(instance::value.eq(after)).execute(tx.conn()?).await?
         }
     };
     Ok(replaced == 1)

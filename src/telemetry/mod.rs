@@ -42,6 +42,9 @@ pub struct Metrics {
     /// Letters by what became of them: `delivered`, `failed`, `refused` by a
     /// full queue, or `discarded` where there is no mail.
     pub letters: IntCounterVec,
+    /// Entries of the audit log by what became of them at the sink: `sent`,
+    /// `failed`, or `dropped` by a full queue.
+    pub audit_sink: IntCounterVec,
 }
 
 impl Metrics {
@@ -116,6 +119,11 @@ impl Metrics {
             )?,
             connections: gauge("doorward_connections", "Open connections.")?,
             login_queue: gauge("doorward_login_queue", "Passwords that wait for a hashing thread.")?,
+            audit_sink: counters(
+                "doorward_audit_sink_entries_total",
+                "Entries of the audit log on their way to the sink.",
+                &["outcome"],
+            )?,
             letters: counters("doorward_letters_total", "Letters to people.", &["outcome"])?,
             registry,
         })

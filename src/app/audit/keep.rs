@@ -28,7 +28,13 @@ impl App {
             after = Some(*last);
             for tenant in due {
                 if pruned < most {
-                    pruned += self.prune_log(tenant, before, now, most - pruned).await?;
+                    pruned += match self.prune_log(tenant, before, now, most - pruned).await {
+                        Ok(more) => more,
+                        Err(error) => {
+                            tracing::error!(%error, tenant.id = %tenant, "an audit log was not pruned");
+                            0
+                        }
+                    };
                 }
             }
         }
@@ -68,6 +74,9 @@ impl App {
                 if keep::head_held(tx, tenant).await?.is_some_and(|head| head.held) {
                     let message = "the log is held: end the legal hold first";
                     return Err(Refusal::new(Reason::FailedPrecondition, message).into());
+                }
+                if !keep::is_known(tx, tenant, user).await? {
+                    return Err(Refusal::not_found("person").into());
                 }
                 let email = person.as_ref().map(|person| person.email.as_str());
                 let erased = keep::erase(tx, tenant, &user.to_string(), email).await?;

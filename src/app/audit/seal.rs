@@ -4,15 +4,15 @@
 //! platform's own log. Its checkpoint therefore speaks for all logs: who holds
 //! an old one of it can show that any tenant's log was cut.
 
-use super::{App, Caller, audited};
+use super::{App, Caller, NewEvent, audited};
 use crate::domain::audit::checkpoint::{Checkpoint, export_text, origin};
 use crate::domain::audit::merkle::Hash;
-use crate::domain::audit::{Action, Actor, Event, PLATFORM};
+use crate::domain::audit::{Action, PLATFORM};
 use crate::domain::{Entropy, Failure, Fault, Permission, TenantId, Timestamp};
 use crate::secret::{NoteKey, NoteVerifier, Place, Sealer, sha256};
+use crate::store::Store;
 use crate::store::audit::tree::{self, Head, Kept};
 use crate::store::instance::instance_value;
-use crate::store::{Error, Store};
 use serde::Deserialize;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 pub const SEAL_EVERY: Duration = Duration::from_mins(1);
 
 /// Exports that may run at a time.
-const EXPORTS: usize = 4;
+const EXPORTS: usize = 16;
 
 /// Logs whose checkpoints fit into one entry of the platform's log.
 const TOLD_AT_ONCE: usize = 100;
@@ -40,11 +40,19 @@ pub struct Audit {
 }
 
 /// `[audit]`: how the audit log is kept.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditOptions {
     /// Days that entries are kept, at least 30; for ever where 0.
     pub retention_days: u32,
+    /// Where entries go as well: `none`, `log`, or the URL of an OTLP back end.
+    pub sink: String,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self { retention_days: 0, sink: "none".into() }
+    }
 }
 
 impl AuditOptions {
@@ -91,7 +99,7 @@ impl Audit {
         store: &Store,
         sealer: &Sealer,
         entropy: &dyn Entropy,
-        options: AuditOptions,
+        options: &AuditOptions,
     ) -> Result<Self, Failure> {
         let place = Place { table: "instance", column: "value", row: b"audit_key", tenant: None };
         let (mut instance, mut seed) = ([0; 16], Zeroizing::new([0; NoteKey::SEED]));
@@ -141,9 +149,11 @@ impl App {
         let due = tree::unsealed(&mut self.store.read().await?, before, most).await?;
         let mut told = Vec::new();
         for tenant in &due {
-            let Some(head) = self.audit_seal_all(*tenant, now).await? else { continue };
-            if *tenant != PLATFORM {
-                told.push((*tenant, head));
+            match self.audit_seal_all(*tenant, now).await {
+                Ok(Some(head)) if *tenant != PLATFORM => told.push((*tenant, head)),
+                Ok(_) => {}
+                // One log that is broken must not keep the others from theirs.
+                Err(error) => tracing::error!(%error, tenant.id = %tenant, "an audit log got no checkpoint"),
             }
         }
         for told in told.chunks(TOLD_AT_ONCE) {
@@ -218,16 +228,7 @@ impl App {
             // Writing into a text cannot fail.
             let _ = write!(text, "{separator}{log}:{}:{}", tree.size(), tree.root());
         }
-        let event = Event::new(PLATFORM, Action::AuditSealed, PLATFORM, now, &*self.entropy);
-        let store = self.store.clone();
-        let writing = async move {
-            let work = async move |tx: &mut crate::store::Tx| {
-                tx.fact("logs", text);
-                Ok::<_, Error>(())
-            };
-            store.write(&Actor::system("audit"), event, work).await
-        };
-        self.store.detached(writing).await?;
-        Ok(())
+        let facts = vec![("logs", text)];
+        self.audit_write(NewEvent { tenant: PLATFORM, action: Action::AuditSealed, time: now, facts }).await
     }
 }

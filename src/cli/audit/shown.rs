@@ -1,7 +1,7 @@
 //! What the answers about the audit log look like.
 
 use crate::cli::output::Shown;
-use crate::cli::table::{View, moment, short_name};
+use crate::cli::table::{View, clean, moment, short_name};
 use crate::domain::audit::verdict::Verdict;
 use crate::pb::v1::{
     AuditEvent, EraseAuditFieldsResponse, GetCheckpointResponse, ListEventsResponse, SetLegalHoldResponse,
@@ -66,6 +66,7 @@ pub fn verdict(verdict: &Verdict) -> String {
     if let Some(since) = since {
         lines.push(format!("goes on from the checkpoint of {since} entries"));
     }
+    let lines: Vec<String> = lines.iter().map(|line| clean(line)).collect();
     lines.join("\n") + "\n"
 }
 

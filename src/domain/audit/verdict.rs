@@ -319,3 +319,7 @@ impl Entries {
         ))
     }
 }
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! What an access token claims (RFC 9068 §2.2).
 
+use crate::domain::sessions::Methods;
 use crate::domain::signing::{MAX_SKEW, MAX_TOKEN_LIFE};
 use crate::domain::{SessionId, TenantId, Timestamp, UserId, reading::Reading};
 use serde::{Deserialize, Serialize};
@@ -56,34 +57,96 @@ const MAX_SECONDS: i64 = 253_402_300_799;
 
 /// The claims as the token has them. Their texts are borrowed: one with an
 /// escape is refused, since ours have none.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Members<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: &'a str,
-    exp: i64,
-    iat: i64,
-    nbf: i64,
-    auth_time: i64,
-    jti: &'a str,
-    sid: &'a str,
-    tid: &'a str,
-    client_id: &'a str,
+pub(super) struct Members<'a> {
+    pub(super) iss: &'a str,
+    pub(super) sub: &'a str,
+    pub(super) aud: &'a str,
+    pub(super) exp: i64,
+    pub(super) iat: i64,
+    pub(super) nbf: i64,
+    pub(super) auth_time: i64,
+    pub(super) jti: &'a str,
+    pub(super) sid: &'a str,
+    pub(super) tid: &'a str,
+    pub(super) client_id: &'a str,
     #[serde(borrow)]
-    amr: Vec<&'a str>,
+    pub(super) amr: Vec<&'a str>,
+}
+
+impl<'a> Members<'a> {
+    /// Reads claims; every one of them must be there once, and no others, and
+    /// they must be within bounds.
+    pub(super) fn read(json: &'a [u8]) -> Option<Self> {
+        let members = match super::scan::members(json) {
+            Some(members) => members,
+            None => match serde_json::from_slice(json) {
+                Ok(members) => members,
+                Err(_) => return None,
+            },
+        };
+        let times = [members.exp, members.iat, members.nbf, members.auth_time];
+        let real = times.iter().all(|time| (1..=MAX_SECONDS).contains(time));
+        let sound = real && members.nbf == members.iat && members.checked().is_ok();
+        sound.then_some(members)
+    }
+
+    /// Whether they are within bounds, whatever the time is.
+    fn checked(&self) -> Result<(), BadClaims> {
+        let methods = &self.amr;
+        let (life, most) = (self.exp.saturating_sub(self.iat), MAX_TOKEN_LIFE.as_secs());
+        let skew = i64::try_from(MAX_SKEW.as_secs()).unwrap_or(0);
+        let bounds = [
+            ("iss", is_plain(self.iss, MAX_PARTY)),
+            ("aud", is_plain(self.aud, MAX_PARTY)),
+            ("client_id", is_plain(self.client_id, MAX_CLIENT)),
+            ("jti", is_plain(self.jti, MAX_ID)),
+            ("amr", methods.len() <= MAX_METHODS && methods.iter().all(|name| is_plain(name, MAX_METHOD))),
+            ("iat", (1..=MAX_SECONDS).contains(&self.iat)),
+            ("exp", self.exp <= MAX_SECONDS && life > 0),
+            ("exp", u64::try_from(life).is_ok_and(|life| life <= most)),
+            ("auth_time", self.auth_time > 0),
+            ("auth_time", self.auth_time <= self.iat.saturating_add(skew)),
+        ];
+        let wrong = bounds.iter().find(|(_, within)| !within);
+        wrong.map_or(Ok(()), |(claim, _)| Err(BadClaims { claim }))
+    }
+}
+
+/// What a check goes on with, of a token that is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proven {
+    /// The session.
+    pub session: SessionId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its person.
+    pub user: UserId,
+    /// How they proved who they are.
+    pub methods: Methods,
+    /// When they last did.
+    pub authenticated: Timestamp,
+    /// From when on the token is dead.
+    pub expires: Timestamp,
+}
+
+impl Proven {
+    pub(super) fn of(members: &Members<'_>) -> Option<Self> {
+        Some(Self {
+            session: members.sid.parse().readable()?,
+            tenant: members.tid.parse().readable()?,
+            user: members.sub.parse().readable()?,
+            methods: Methods::named(members.amr.iter().copied()),
+            authenticated: from_seconds(members.auth_time),
+            expires: from_seconds(members.exp),
+        })
+    }
 }
 
 impl AccessClaims {
-    /// Reads claims; every one of them must be there once, and no others.
-    pub(super) fn read(json: &[u8]) -> Option<Self> {
-        let Ok(members) = serde_json::from_slice::<Members<'_>>(json) else { return None };
-        let times = [members.exp, members.iat, members.nbf, members.auth_time];
-        let real = times.iter().all(|time| (1..=MAX_SECONDS).contains(time));
-        if !real || members.nbf != members.iat {
-            return None;
-        }
-        let claims = Self {
+    pub(super) fn of(members: &Members<'_>) -> Option<Self> {
+        Some(Self {
             issuer: members.iss.to_owned(),
             audience: members.aud.to_owned(),
             user: members.sub.parse().readable()?,
@@ -94,14 +157,12 @@ impl AccessClaims {
             issued: from_seconds(members.iat),
             expires: from_seconds(members.exp),
             authenticated: from_seconds(members.auth_time),
-            methods: members.amr.into_iter().map(str::to_owned).collect(),
-        };
-        claims.checked().is_ok().then_some(claims)
+            methods: members.amr.iter().map(|name| (*name).to_owned()).collect(),
+        })
     }
 
     /// The claims as JSON, if a token may have them.
     pub(super) fn write(&self) -> Result<Vec<u8>, BadClaims> {
-        self.checked()?;
         let (sub, sid, tid) = (self.user.to_string(), self.session.to_string(), self.tenant.to_string());
         let iat = seconds(self.issued);
         let members = Members {
@@ -118,27 +179,8 @@ impl AccessClaims {
             client_id: &self.client,
             amr: self.methods.iter().map(String::as_str).collect(),
         };
+        members.checked()?;
         serde_json::to_vec(&members).map_err(|_impossible| BadClaims { claim: "these" })
-    }
-
-    /// Whether they are within bounds, whatever the time is.
-    fn checked(&self) -> Result<(), BadClaims> {
-        let methods = &self.methods;
-        let life = seconds(self.expires).saturating_sub(seconds(self.issued));
-        let bounds = [
-            ("iss", is_plain(&self.issuer, MAX_PARTY)),
-            ("aud", is_plain(&self.audience, MAX_PARTY)),
-            ("client_id", is_plain(&self.client, MAX_CLIENT)),
-            ("jti", is_plain(&self.id, MAX_ID)),
-            ("amr", methods.len() <= MAX_METHODS && methods.iter().all(|name| is_plain(name, MAX_METHOD))),
-            ("iat", (1..=MAX_SECONDS).contains(&seconds(self.issued))),
-            ("exp", seconds(self.expires) <= MAX_SECONDS && life > 0),
-            ("exp", self.expires.since(self.issued) <= MAX_TOKEN_LIFE),
-            ("auth_time", seconds(self.authenticated) > 0),
-            ("auth_time", self.authenticated <= self.issued.plus(MAX_SKEW)),
-        ];
-        let wrong = bounds.iter().find(|(_, within)| !within);
-        wrong.map_or(Ok(()), |(claim, _)| Err(BadClaims { claim }))
     }
 }
 
@@ -153,6 +195,6 @@ fn seconds(time: Timestamp) -> i64 {
     time.micros().div_euclid(1_000_000)
 }
 
-fn from_seconds(seconds: i64) -> Timestamp {
+pub(super) fn from_seconds(seconds: i64) -> Timestamp {
     Timestamp::from_micros(seconds.saturating_mul(1_000_000))
 }

@@ -1,6 +1,6 @@
 //! The strict front: what a token must look like before any key is looked for.
 
-use super::claims::AccessClaims;
+use super::claims;
 use super::signature::MAX_SIGNATURE;
 use crate::domain::SessionId;
 use crate::domain::reading::Reading;
@@ -21,7 +21,7 @@ const MAX_HEADER: usize = 160;
 /// The session that a token claims to stand for, whoever signed it: for what counts only together with
 /// a verification. A token that is verified has one.
 pub fn claimed_session(token: &str) -> Option<SessionId> {
-    Some(AccessClaims::read(&Parts::of(token)?.payload()?)?.session)
+    claims::Members::read(&Parts::of(token)?.payload()?)?.sid.parse().readable()
 }
 
 /// A token, taken apart at its dots (RFC 7515 §7.1).

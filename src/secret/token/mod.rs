@@ -14,11 +14,12 @@ mod front;
 mod jwk;
 mod key;
 mod keyset;
+mod scan;
 mod shared;
 mod signature;
 mod signed;
 
-pub use claims::{AccessClaims, BadClaims};
+pub use claims::{AccessClaims, BadClaims, Proven};
 pub use front::{MAX_TOKEN, claimed_session};
 pub use key::{KeyFault, SigningKey, VerifyingKey};
 pub use keyset::{Expect, Keyset, TokenFault};

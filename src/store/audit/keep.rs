@@ -3,8 +3,9 @@
 
 use super::tree::{self, Head, TILE, signed};
 use crate::domain::audit::merkle::Span;
-use crate::domain::{TenantId, Timestamp};
+use crate::domain::{TenantId, Timestamp, UserId};
 use crate::store::lock::Lock;
+use crate::store::people::membership;
 use crate::store::query::RunQueryDsl;
 use crate::store::rows::{corrupt, id};
 use crate::store::schema::{audit_entries, audit_fields, audit_heads};
@@ -130,4 +131,22 @@ pub async fn erase(tx: &mut Tx, tenant: TenantId, user: &str, email: Option<&str
         fields += diesel::delete(gone).execute(conn).await?;
     }
     Ok(Erased { fields, more })
+}
+
+/// Whether a person belongs to a tenant, or its log has entries that they made
+/// or that are about them.
+pub async fn is_known(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<bool> {
+    let conn = tx.conn()?;
+    if membership(conn, tenant, user).await?.is_some() {
+        return Ok(true);
+    }
+    let user = user.to_string();
+    let first: Option<i64> = audit_entries::table
+        .filter(audit_entries::tenant_id.eq(tenant.as_bytes().to_vec()))
+        .filter(audit_entries::actor.eq(user.clone()).or(audit_entries::target.eq(user)))
+        .select(audit_entries::idx)
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(first.is_some())
 }

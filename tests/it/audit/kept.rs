@@ -21,7 +21,7 @@ async fn without_server(world: World, days: u64, work: impl AsyncFnOnce(&App, Ti
     server.stop().await;
     let inside = {
         let database = Options { url: Url::new(database.url()), ..Options::default() };
-        let audit = AuditOptions { retention_days: 30 };
+        let audit = AuditOptions { retention_days: 30, ..AuditOptions::default() };
         Settings { database, audit, ..Settings::default() }
     };
     let clock = Arc::new(SystemClock::default());

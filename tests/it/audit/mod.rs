@@ -4,6 +4,8 @@ mod exports;
 mod forged;
 mod kept;
 mod listed;
+mod refused;
+mod sink;
 mod written;
 
 use crate::harness::World;

@@ -21,9 +21,21 @@ pub async fn fingerprint(database: &Database, tenant: &str) -> Fingerprint {
         }
         Database::Postgres(url) => of_postgres(url.rsplit_once('/').unwrap().1, &hex).await,
     };
+    let found = without_what_comes_by_itself(found);
     for start in ["api_keys", "members", "sessions", "audit_"] {
         let rows = found.iter().filter(|(table, _)| table.starts_with(start)).map(|(_, rows)| rows.len());
         assert!(rows.sum::<usize>() > 0, "nothing in {start}: {:?}", found.keys());
+    }
+    found
+}
+
+/// Logs get checkpoints, and entries of what was refused, when their time comes.
+fn without_what_comes_by_itself(mut found: Fingerprint) -> Fingerprint {
+    for table in ["audit_heads", "audit_tiles", "audit_checkpoints"] {
+        found.remove(table);
+    }
+    if let Some(entries) = found.get_mut("audit_entries") {
+        entries.retain(|entry| !entry.contains("security."));
     }
     found
 }
