@@ -21,6 +21,10 @@ pub const DEVICES_FOR: Duration = Duration::from_hours(400 * 24);
 /// For how long a signing key is kept after its last token has ended.
 pub const DEAD_KEYS_FOR: Duration = Duration::from_hours(30 * 24);
 
+/// For how long an invitation is kept after its link has ended: until then it
+/// can be sent again.
+pub const INVITATIONS_FOR: Duration = Duration::from_hours(30 * 24);
+
 impl App {
     /// Drops changes that every replica has applied, and that are old.
     pub async fn prune_changes(&self, most: u32) -> Result<u64, Failure> {
@@ -59,6 +63,32 @@ impl App {
             store.signing_keys_prune(DEAD_KEYS_FOR, now, most).await
         })
         .await
+    }
+
+    /// Drops counts of use that are older than they are kept.
+    pub async fn prune_usage(&self, most: u32) -> Result<u64, Failure> {
+        let gone = self.usage_prune(self.clock.now(), most).await?;
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    }
+
+    /// Drops entries of audit logs that are older than they are kept.
+    pub async fn prune_audit(&self, most: u32) -> Result<u64, Failure> {
+        self.audit_prune(self.clock.now(), most.into()).await
+    }
+
+    /// Forgets invitations that nobody accepted in time.
+    pub async fn prune_invitations(&self, most: u32) -> Result<u64, Failure> {
+        self.piece(move |store: Store, now: Timestamp| async move {
+            store.invitations_prune(now.minus(INVITATIONS_FOR), most).await
+        })
+        .await
+    }
+
+    /// Takes away what tenants had that were deleted long ago.
+    pub async fn purge_tenants(&self, most: u32) -> Result<u64, Failure> {
+        let before = self.clock.now().minus(self.deleted_kept);
+        let gone = self.tenant_purge(before, most.into()).await?;
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
     }
 
     /// Takes a job if it is due and nobody else has it.

@@ -1,6 +1,7 @@
 //! Logging in: by password, then by a second factor where there is one.
 
 use super::App;
+use super::mfa::subjects_of;
 use super::passkey_login::Signed;
 use super::people::{Visitor, sealed_at};
 use crate::domain::audit::Action;
@@ -481,20 +482,6 @@ async fn end_quietest(tx: &mut Tx, user: UserId, tenant: TenantId) -> Result<(),
         sessions::session_revoke(tx, &quiet.state).await?;
     }
     Ok(())
-}
-
-/// What a factor is counted on. A passkey cannot be guessed: it waits for no
-/// guesses at codes, and only what one login asks for is bounded.
-pub(super) fn subjects_of(
-    factor: &Factor,
-    user: UserId,
-    challenge: Option<Digest>,
-    known: Option<Device>,
-) -> Vec<Subject> {
-    match factor {
-        Factor::Passkey(_) => challenge.map(Subject::Challenge).into_iter().collect(),
-        Factor::Totp(_) | Factor::BackupCode(_) => Subject::of_factor(user, challenge, known),
-    }
 }
 
 pub(super) fn wrong_login() -> Refusal {

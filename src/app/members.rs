@@ -8,7 +8,8 @@ use crate::domain::members::Role;
 use crate::domain::paging::Page;
 use crate::domain::roles::Assigned;
 use crate::domain::{Failure, Permission, Permissions, Reason, Refusal, TenantId, UserId};
-use crate::store::members::{self as rows, Member};
+use crate::store::members as rows;
+pub use crate::store::members::Member;
 use crate::store::{Error, Tx, Written, keys, people, sessions, tenants};
 
 /// What ended with a membership.

@@ -4,8 +4,8 @@ use super::login::{Factor, Taken, wrong_factor};
 use super::people::sealed_at;
 use super::{App, Caller};
 use crate::domain::audit::Action;
-use crate::domain::throttle::Subject;
-use crate::domain::{Failure, Fault, Reason, Refusal, UserId};
+use crate::domain::throttle::{Device, Subject};
+use crate::domain::{Digest, Failure, Fault, Reason, Refusal, UserId};
 use crate::secret::{BackupCode, Password, TotpSecret};
 use crate::store::{Error, Written, factors as rows, passkeys, people};
 use zeroize::Zeroizing;
@@ -172,5 +172,19 @@ impl App {
             self.people.post(|letters| letters.factor_changed(person.email.clone(), now));
         }
         Ok(())
+    }
+}
+
+/// What a factor is counted on. A passkey cannot be guessed: it waits for no
+/// guesses at codes, and only what one login asks for is bounded.
+pub(super) fn subjects_of(
+    factor: &Factor,
+    user: UserId,
+    challenge: Option<Digest>,
+    known: Option<Device>,
+) -> Vec<Subject> {
+    match factor {
+        Factor::Passkey(_) => challenge.map(Subject::Challenge).into_iter().collect(),
+        Factor::Totp(_) | Factor::BackupCode(_) => Subject::of_factor(user, challenge, known),
     }
 }

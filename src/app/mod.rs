@@ -70,6 +70,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The emergency key, where there is one.
     pub break_glass: Option<break_glass::BreakGlass>,
+    /// For how long a deleted tenant can be brought back.
+    pub deleted_kept: Duration,
     /// What all watchers share.
     pub watches: watch::Watches,
     /// How keys are used.

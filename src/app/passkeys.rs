@@ -1,6 +1,7 @@
 //! Passkeys: registered, listed, removed.
 
-use super::login::{Factor, Taken, subjects_of};
+use super::login::{Factor, Taken};
+use super::mfa::subjects_of;
 use super::{App, Caller};
 use crate::domain::audit::Action;
 use crate::domain::passkeys::{MAX_PASSKEYS, Passkey};

@@ -29,6 +29,12 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Resets by a client that may wait before the connection is ended (rapid reset).
 const MAX_PENDING_RESETS: usize = 64;
 
+/// Streams that may be reset for what a client did wrong, in a connection's whole
+/// life. Among them are honest ones: who is refused before their body has come
+/// sends the rest of it to a stream that has ended. A proxy with many clients
+/// behind one connection must not lose it for that.
+const MAX_LOCAL_RESETS: usize = 100_000;
+
 /// What one port allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -170,7 +176,7 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(limits.header_bytes)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        .max_local_error_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
         .initial_stream_window_size(1024 * 1024)
         .initial_connection_window_size(4 * 1024 * 1024)
         .max_send_buf_size(1024 * 1024)

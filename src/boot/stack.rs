@@ -86,6 +86,7 @@ pub async fn parts(
         break_glass: settings.break_glass.glass()?,
         watches: <_>::default(),
         usage: Usage::kept_for(settings.keys.usage_kept()),
+        deleted_kept: settings.tenancy.kept(),
     };
     let app = Arc::new(app);
     let guard = Guard::new(

@@ -57,6 +57,8 @@ pub struct Settings {
     pub hashing: HashingOptions,
     /// How letters go.
     pub mail: mail::Options,
+    /// How tenants end.
+    pub tenancy: Tenancy,
     /// How the audit log is kept.
     pub audit: AuditOptions,
     /// The emergency key.
@@ -88,6 +90,27 @@ impl Keys {
 impl Default for Keys {
     fn default() -> Self {
         Self { profiles: Profile::defaults(), pepper: None, usage_days: 90 }
+    }
+}
+
+/// `[tenancy]`: how tenants end.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tenancy {
+    /// Days after which a deleted tenant is gone for good: 1 to 3660.
+    pub purge_after_days: u32,
+}
+
+impl Tenancy {
+    /// For how long a deleted tenant can be brought back.
+    pub fn kept(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.purge_after_days))
+    }
+}
+
+impl Default for Tenancy {
+    fn default() -> Self {
+        Self { purge_after_days: 30 }
     }
 }
 
@@ -264,6 +287,9 @@ impl Settings {
         faults.extend(self.mail.faults());
         if !(1..=3660).contains(&self.keys.usage_days) {
             faults.push("keys.usage_days must be 1 to 3660".into());
+        }
+        if !(1..=3660).contains(&self.tenancy.purge_after_days) {
+            faults.push("tenancy.purge_after_days must be 1 to 3660".into());
         }
         faults.extend(self.audit.faults());
         faults.extend(otlp::audit::Outlet::fault(&self.audit.sink));

@@ -4,12 +4,12 @@ use super::shapes::{from_time, page, to_request_id};
 use super::tenancy::Tenancy;
 use crate::app::Caller;
 use crate::app::invitations::{NewInvitation, Waiting};
+use crate::app::members::Member;
 use crate::app::people::Visitor;
 use crate::domain::paging::Page;
 use crate::domain::refusal::Faults;
 use crate::domain::{Failure, InvitationId, Refusal, UserId};
 use crate::pb::v1 as pb;
-use crate::store::members::Member;
 
 impl Tenancy {
     pub(super) async fn members(

@@ -54,6 +54,14 @@ jobs! {
         "Forgets devices that nobody has logged in from for 400 days.";
     "signing_keys_prune", Duration::from_hours(24), 1_000, prune_signing_keys,
         "Deletes signing keys whose last token ended more than 30 days ago.";
+    "usage_prune", Duration::from_hours(1), 20_000, prune_usage,
+        "Deletes counts of use that are older than keys.usage_days.";
+    "audit_prune", Duration::from_hours(1), 20_000, prune_audit,
+        "Deletes entries of audit logs that are older than audit.retention_days, where that is set; what is left stays provable.";
+    "invitations_prune", Duration::from_hours(6), 5_000, prune_invitations,
+        "Forgets invitations whose link ended more than 30 days ago.";
+    "tenants_purge", Duration::from_mins(15), 2_000, purge_tenants,
+        "Deletes what tenants had that were deleted more than tenancy.purge_after_days ago, and the tenants when nothing else is left.";
 }
 
 /// The job of that name.

@@ -5,7 +5,7 @@ use super::query::{Columns, RunQueryDsl};
 use super::rows::{digest, id, text, time};
 use super::schema::invitations;
 use super::when::when;
-use super::{Conn, Error, Result, Tx};
+use super::{Conn, Error, Result, Store, Tx};
 use crate::domain::invitations::Invitation;
 use crate::domain::paging::Page;
 use crate::domain::{Digest, InvitationId, TenantId, Timestamp};
@@ -131,16 +131,21 @@ pub async fn invitation_count(tx: &mut Tx, tenant: TenantId) -> Result<i64> {
     Ok(all.count().get_result(tx.conn()?).await?)
 }
 
-/// Forgets invitations that expired before `before`, at most so many. Gives how many.
-pub async fn invitations_forget(conn: &mut Conn, before: Timestamp, most: i64) -> Result<usize> {
-    let over: Vec<Vec<u8>> = invitations::table
-        .filter(invitations::expire_time.lt(before.micros()))
-        .limit(most)
-        .select(invitations::id)
-        .load(conn)
-        .await?;
-    let place = invitations::table.filter(invitations::id.eq_any(over));
-    Ok(diesel::delete(place).execute(conn).await?)
+impl Store {
+    /// Forgets invitations that expired before then, at most so many; gives how many.
+    pub async fn invitations_prune(&self, before: Timestamp, most: u32) -> Result<u64> {
+        let conn = &mut self.writers.get().await?;
+        let over: Vec<Vec<u8>> = invitations::table
+            .filter(invitations::expire_time.lt(before.micros()))
+            .order(invitations::expire_time)
+            .limit(most.into())
+            .select(invitations::id)
+            .load(conn)
+            .await?;
+        let place = invitations::table.filter(invitations::id.eq_any(over));
+        let gone = diesel::delete(place).execute(conn).await?;
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    }
 }
 
 #[diesel::dsl::auto_type]

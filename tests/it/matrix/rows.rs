@@ -156,7 +156,7 @@ pub const ROWS: &[Row] = &[
     row("TenancyService/ResumeTenant", PLATFORM, r#"{"id": "{spare}"}"#, &[], Done),
     row("TenancyService/SetIpAllowlist", Permission(P::TENANT_UPDATE), r#"{"networks": []}"#, &[], Done),
     row("TenancyService/CloseBreakGlass", Permission(P::ADMIN_SETTINGS), "{}", &[], Done),
-    row("TenancyService/DeleteTenant", Credential, r#"{"etag": "\"0\""}"#, &[TENANT_DELETE, A_SESSION], STALE),
+    row("TenancyService/DeleteTenant", Credential, r#"{"id": "umbrella", "etag": "\"0\""}"#, &[TENANT_DELETE, A_SESSION], STALE),
     row("TenancyService/DeleteTenant", Credential, r#"{"id": "{spare}", "etag": "\"0\""}"#, &[AN_OPERATOR], STALE),
     // People. Whoever is named is nobody, or has the role already.
     row("TenancyService/UpdateMemberRole", ADMINS_USERS, r#"{"user_id": "{other_user}", "role": "viewer"}"#, &[], Done),
