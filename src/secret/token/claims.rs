@@ -180,6 +180,10 @@ impl AccessClaims {
             amr: self.methods.iter().map(String::as_str).collect(),
         };
         members.checked()?;
+        // To the microsecond, which the token does not have any more.
+        if self.expires.since(self.issued) > MAX_TOKEN_LIFE {
+            return Err(BadClaims { claim: "exp" });
+        }
         serde_json::to_vec(&members).map_err(|_impossible| BadClaims { claim: "these" })
     }
 }

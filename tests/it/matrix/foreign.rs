@@ -74,7 +74,8 @@ const FIELDS: &[Foreign] = &[
     foreign("TenancyService/UpdateMemberRole role", r#"{"user_id": "{colleague}", "role": "{their_role_name}"}"#, BAD_ROLE),
     foreign("TenancyService/RemoveMember user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
     foreign("TenancyService/TransferOwnership user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
-    foreign("TenancyService/CreateInvitation request_id", r#"{"email": "{unique}@nowhere.test", "role": "viewer", "request_id": "{their_request}"}"#, Done),
+    // By now it is the request id of a key of the caller's own.
+    foreign("TenancyService/CreateInvitation request_id", r#"{"email": "{unique}@nowhere.test", "role": "viewer", "request_id": "{their_request}"}"#, USED),
     foreign("TenancyService/CreateInvitation role", r#"{"email": "{unique}@nowhere.test", "role": "{their_role}"}"#, BAD_ROLE),
     foreign("TenancyService/CreateInvitation role", r#"{"email": "{unique}@nowhere.test", "role": "{their_role_name}"}"#, BAD_ROLE),
     foreign("TenancyService/ListInvitations page_token", r#"{"page_token": "{their_invitations_page}"}"#, Done),
@@ -93,6 +94,9 @@ const BAD_ROLE: Outcome = Refused(Code::InvalidArgument, "INVALID_ARGUMENT");
 
 /// A page's token of another list.
 const BAD_PAGE: Outcome = Refused(Code::InvalidArgument, "INVALID_ARGUMENT");
+
+/// A request id that the caller used before.
+const USED: Outcome = Refused(Code::AlreadyExists, "ALREADY_EXISTS");
 
 /// Ids that nobody has, in the place of theirs.
 const NOBODYS: &[(&str, &str)] = &[
