@@ -68,12 +68,16 @@ pub struct Event {
     /// What may be personal, as names and values; never a secret. It can be erased.
     pub detail: Vec<(Cow<'static, str>, String)>,
     /// What salts are made of; kept nowhere.
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only a server writes entries"))]
     pub(crate) seed: Seed,
 }
 
 /// Random bytes that salts are made of.
 #[derive(Clone)]
-pub(crate) struct Seed(pub(crate) [u8; 32]);
+pub(crate) struct Seed(
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only a server writes entries"))]
+    pub(crate) [u8; 32],
+);
 
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,10 @@
 //! What can go wrong with the database.
 
-use crate::domain::{Failure, Fault, Refusal};
+use crate::domain::{Failure, Fault, Reason, Refusal};
 use diesel::result::{DatabaseErrorKind as Kind, Error as Diesel};
+
+/// What PostgreSQL says of a transaction that it ended to free another (40P01).
+const DEADLOCK: &str = "deadlock detected";
 
 /// What a query or a transaction gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,6 +33,11 @@ impl From<Diesel> for Error {
         match error {
             Diesel::DatabaseError(Kind::UniqueViolation, _) => Self::Conflict,
             Diesel::DatabaseError(Kind::ForeignKeyViolation, _) => Self::Dangling,
+            // PostgreSQL undid this one so that the other could go on: nothing was done.
+            Diesel::DatabaseError(_, told) if told.message() == DEADLOCK => {
+                let message = "another change came in between, and nothing was done; try again";
+                Self::Refused(Refusal::new(Reason::EtagMismatch, message))
+            }
             other => Self::Unavailable(other.into()),
         }
     }

@@ -82,7 +82,7 @@ pub async fn unsealed(conn: &mut Conn, before: Timestamp, most: usize) -> Result
     rows.iter().map(|row| Ok(TenantId::from_bytes(id(row)?))).collect()
 }
 
-/// Takes at most [`STEP`] more entries into the tree and keeps the checkpoint
+/// Takes at most `STEP` more entries into the tree and keeps the checkpoint
 /// that `sign` makes of it. Gives where the log stands then. Of replicas that
 /// do so at once each makes a checkpoint that is true; one of them moves the head.
 pub async fn seal(

@@ -67,7 +67,7 @@ on_both! {
             }
             for race in races {
                 if let Err(status) = race.await.unwrap() {
-                    let expected = [Code::PermissionDenied, Code::FailedPrecondition, Code::NotFound, Code::InvalidArgument, Code::Unauthenticated];
+                    let expected = [Code::Aborted, Code::PermissionDenied, Code::FailedPrecondition, Code::NotFound, Code::InvalidArgument, Code::Unauthenticated];
                     assert!(expected.contains(&status.code()), "{status:?}");
                 }
             }
