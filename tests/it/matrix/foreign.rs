@@ -60,8 +60,7 @@ const FIELDS: &[Foreign] = &[
     foreign("AuditService/ListEvents page_token", r#"{"page_token": "{their_events_page}"}"#, Done),
     foreign("AuditService/ListEvents actor", r#"{"actor": "{their_user}"}"#, Done),
     foreign("AuditService/ListEvents target", r#"{"target": "{their_key}"}"#, Done),
-    // What the caller's own log has of them: nothing, as of somebody who does not exist.
-    foreign("AuditService/EraseAuditFields user_id", r#"{"user_id": "{their_user}"}"#, Done),
+    foreign("AuditService/EraseAuditFields user_id", r#"{"user_id": "{their_user}"}"#, NOT_FOUND),
     foreign("KeysService/ListProviderKeys page_token", r#"{"page_token": "{their_provider_keys_page}"}"#, Done),
     foreign("TenancyService/CreateTenant request_id", r#"{"slug": "{unique}", "owner_email": "{unique}@nowhere.test", "request_id": "{their_request}"}"#, LACKS),
     foreign("TenancyService/GetTenant id", r#"{"id": "{their_tenant}"}"#, NOT_FOUND),

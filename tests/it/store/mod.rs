@@ -1,5 +1,6 @@
 //! What the store promises, whichever database is behind it.
 mod jobs;
+mod purge;
 mod rows;
 mod schema;
 mod writes;
