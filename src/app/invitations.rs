@@ -88,7 +88,7 @@ impl App {
                     }
                     let (role, role_name) = givable(tx, tenant, may, &role).await?;
                     tx.detail("email", email.as_str());
-                    tx.detail("role", role);
+                    tx.fact("role", role);
                     let expire_time = now.plus(INVITATION_FOR);
                     let (invited_by, create_time) = (by, now);
                     let invitation = Invitation {
@@ -353,7 +353,7 @@ async fn join(tx: &mut Tx, invitation: &Invitation, newcomer: Newcomer) -> Resul
     keys::keys_revoke_of(tx, tenant, user).await?;
     member_insert(tx, tenant, user, invitation.role).await.map_err(taken)?;
     tx.fact("user", user);
-    tx.detail("role", invitation.role);
+    tx.fact("role", invitation.role);
     let member = member_get(tx.reading()?, tenant, user).await?.ok_or_else(over)?;
     Ok(Joined { tenant, slug: found.state.slug.to_string(), member })
 }

@@ -50,8 +50,8 @@ impl App {
                     no_owner(before)?;
                     let (after, _) = givable(tx, tenant, may, &role).await?;
                     no_stronger(tx, tenant, before, may).await?;
-                    tx.detail("before", before);
-                    tx.detail("after", after);
+                    tx.fact("before", before);
+                    tx.fact("after", after);
                     rows::member_set_role(tx, tenant, user, after).await?;
                     Ok(rows::member_get(tx.reading()?, tenant, user).await?.ok_or_else(no_member)?)
                 })
@@ -87,7 +87,7 @@ impl App {
                     let sessions = end_all(tx, live, None).await?;
                     let keys = keys::keys_revoke_of(tx, tenant, user).await?;
                     rows::member_delete(tx, tenant, user).await?;
-                    tx.detail("before", before);
+                    tx.fact("before", before);
                     tx.fact("keys", keys);
                     tx.fact("sessions", sessions);
                     Ok(Removed { keys, sessions })
@@ -120,7 +120,7 @@ impl App {
                     person.ok_or_else(no_member)?;
                     tx.fact("from", from);
                     tx.fact("to", to);
-                    tx.detail("before", before);
+                    tx.fact("before", before);
                     if rows::owner_replace(tx, tenant, from, to).await? {
                         Ok(())
                     } else {

@@ -31,14 +31,19 @@ impl App {
         let writing = async move {
             store.write(&actor, event, async move |tx| some(tx, tenant, before, most).await).await
         };
-        Ok(self.store.detached(writing).await?.value)
+        match self.store.detached(writing).await {
+            Ok(written) => Ok(written.value),
+            // It is not to go: nothing is written, the entry neither.
+            Err(Error::Conflict) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
 async fn some(tx: &mut Tx, tenant: TenantId, before: Timestamp, most: i64) -> Result<usize, Error> {
     // Somebody may have brought it back a moment ago.
     if !rows::still_due(tx, tenant, before).await? {
-        return Ok(0);
+        return Err(Error::Conflict);
     }
     let (keys, sessions) =
         (rows::purge_keys(tx, tenant, most).await?, rows::purge_sessions(tx, tenant, most).await?);
@@ -46,10 +51,10 @@ async fn some(tx: &mut Tx, tenant: TenantId, before: Timestamp, most: i64) -> Re
     let mut gone = keys + sessions + members;
     if gone == 0 {
         gone += rows::purge_tenant(tx, tenant).await?;
-        tx.detail("done", true);
+        tx.fact("done", true);
     }
-    tx.detail("keys", keys);
-    tx.detail("sessions", sessions);
-    tx.detail("members", members);
+    tx.fact("keys", keys);
+    tx.fact("sessions", sessions);
+    tx.fact("members", members);
     Ok(gone)
 }

@@ -60,7 +60,7 @@ impl App {
                         return Err(Refusal::new(Reason::QuotaExceeded, message).into());
                     }
                     tx.detail("name", &role.state.name);
-                    tx.detail("permissions", role.state.permissions.to_names());
+                    tx.fact("permissions", role.state.permissions.to_names());
                     rows::role_insert(tx, &role).await.map_err(taken)?;
                     Ok(role)
                 })
@@ -96,8 +96,8 @@ impl App {
                     if let Some(beyond) = old.without(new).or(new.without(old)).beyond(may) {
                         return Err(Refusal::lacks(beyond).into());
                     }
-                    tx.detail("before", old.to_names());
-                    tx.detail("after", new.to_names());
+                    tx.fact("before", old.to_names());
+                    tx.fact("after", new.to_names());
                     let after = before.patched(patch, now);
                     if rows::role_replace(tx, &after).await.map_err(taken)? {
                         Ok(after)

@@ -4,10 +4,11 @@
 use super::{App, Caller};
 use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::usage::{Counts, FLOOR, Hour, HourOfUse};
-use crate::domain::{Failure, KeyId, Permission, Refusal, TenantId, Timestamp};
+use crate::domain::{Failure, Fault, KeyId, Permission, Refusal, TenantId, Timestamp};
 use crate::store::usage::{self as rows, Added};
 use crate::store::{Error, keys};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -44,7 +45,10 @@ impl App {
     pub async fn usage_flush(&self) -> Result<(), Failure> {
         let mut pending = self.usage.pending.lock().await;
         let hour = Hour::of(self.clock.now());
-        for (key, counts) in self.replica.view.take_counts() {
+        // A look at every key there is: not on a thread that answers calls.
+        let view = Arc::clone(&self.replica.view);
+        let taken = tokio::task::spawn_blocking(move || view.take_counts()).await.map_err(Fault::new)?;
+        for (key, counts) in taken {
             let there = pending.entry((key, hour)).or_default();
             *there = there.plus(counts);
         }

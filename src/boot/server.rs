@@ -220,7 +220,12 @@ async fn keep_uses(app: Arc<App>) {
             Ok(now) => since = now,
             Err(error) => tracing::warn!(%error, "uses of keys were not written down; trying again"),
         }
-        if let Err(error) = app.usage_flush().await {
+        // Of its own: what was taken out of the view is not lost when the server is told to stop.
+        let flushing = tokio::spawn({
+            let app = Arc::clone(&app);
+            async move { app.usage_flush().await }
+        });
+        if let Ok(Err(error)) = flushing.await {
             tracing::warn!(%error, "counts of use were not written down; trying again");
         }
     }

@@ -309,8 +309,12 @@ pub fn tenant_patch(wanted: &pb::UpdateTenantRequest) -> Result<TenantPatch, Ref
         patch.session_ttl = Some(seconds);
     }
     if paths.contains("allowed_key_kinds") {
-        let kinds = wanted.allowed_key_kinds.iter().filter_map(|kind| to_kind(&mut faults, *kind));
-        patch.key_kinds = Some(kinds.collect());
+        // One that says nothing would leave an empty list, which is every kind.
+        if wanted.allowed_key_kinds.contains(&0) {
+            faults.add("allowed_key_kinds", "must name kinds of keys");
+        }
+        let named: BTreeSet<i32> = wanted.allowed_key_kinds.iter().copied().collect();
+        patch.key_kinds = Some(named.into_iter().filter_map(|kind| to_kind(&mut faults, kind)).collect());
     }
     if paths.contains("features") {
         patch.features = Some(to_features(&mut faults, &wanted.features));

@@ -53,6 +53,7 @@ impl Guard {
         let app = self.emergency.as_ref().map(|emergency| Arc::clone(&emergency.0)).ok_or_else(off)?;
         let glass = app.break_glass.as_ref().ok_or_else(off)?;
         self.has_the_key(&app, glass, request)?;
+        app.break_glass_knows()?;
         let knock = self.knock(&app, request, policy)?;
         glass.count_use(self.clock.moment().monotonic)?;
         let entering = async move {

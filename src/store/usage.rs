@@ -184,14 +184,12 @@ pub async fn usage_prune(store: &Store, before: Hour, most: i64) -> Result<usize
     let mut conn = store.writers.get().await?;
     let old: Vec<(Vec<u8>, i64)> = u::table
         .filter(u::hour.lt(before.number()))
-        .order(u::hour)
+        .order((u::hour, u::key_id))
         .limit(most)
         .select((u::key_id, u::hour))
         .load(&mut conn)
         .await?;
-    let mut dropped = 0;
-    for row in old {
-        dropped += diesel::delete(u::table.find(row)).execute(&mut conn).await?;
-    }
-    Ok(dropped)
+    let Some((key, hour)) = old.last().cloned() else { return Ok(0) };
+    let through = u::hour.lt(hour).or(u::hour.eq(hour).and(u::key_id.le(key)));
+    Ok(diesel::delete(u::table.filter(through)).execute(&mut conn).await?)
 }
