@@ -7,12 +7,12 @@
 //! before and after read one state of it. All accesses are atomic, so a torn
 //! read is only ever retried, never undefined.
 
-use super::tally::Tally;
+use super::tally::{Minute, Tally};
 use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind, KeyState};
 use crate::domain::limits::{self, Limit, Rate};
 use crate::domain::reading::Reading;
-use crate::domain::usage::Counts;
+use crate::domain::usage::{Counts, Outcome};
 use crate::domain::{CredentialId, Digest, KeyId, Permissions, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
@@ -49,6 +49,8 @@ pub struct Entry {
     /// down; for a previous secret, nothing.
     pub(super) tally: Tally,
 }
+
+const _: () = assert!(size_of::<Entry>() == 88, "a million keys are to take 200 MB");
 
 /// Where keys may be used from, by record: those alone that are confined.
 pub type Confined = papaya::HashMap<u32, Arc<Networks>>;
@@ -234,7 +236,7 @@ impl Entry {
     }
 
     /// The key, and the minute in which it was last accepted, if it was.
-    pub fn last_use(&self) -> Option<(CredentialId, Timestamp)> {
+    pub fn last_use(&self) -> Option<(CredentialId, Minute)> {
         let flags = self.seal.load(Ordering::Relaxed);
         let counts = flags & LIVE != 0 && flags & PREVIOUS == 0;
         let used = self.tally.last().filter(|_| counts)?;
@@ -244,9 +246,10 @@ impl Entry {
     /// Takes what the key was used for, if it is a key's record and there is anything.
     pub fn take_counts(&self) -> Option<(KeyId, Counts)> {
         let id = self.live().map(|(_, id)| id)?;
-        let counts = self.tally.take();
+        let accepted = self.tally.take();
         // Sessions have records too; their use is told by when they were last seen.
-        id.key().filter(|_| !counts.is_empty()).map(|key| (key, counts))
+        let key = id.key().filter(|_| accepted > 0)?;
+        Some((key, Counts::default().with(Outcome::Accepted, accepted)))
     }
 
     /// Takes `cost` from the limit, in one atomic step: of requests that race
