@@ -95,5 +95,8 @@ DROP POLICY added ON changes;
 ALTER TABLE changes NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE changes DISABLE ROW LEVEL SECURITY;
 
+DROP FUNCTION doorward_has_key;
+DROP FUNCTION doorward_has_session;
+DROP FUNCTION doorward_has_member;
 DROP FUNCTION doorward_everything;
 DROP FUNCTION doorward_tenant;

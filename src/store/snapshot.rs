@@ -147,7 +147,7 @@ impl Store {
 
     /// The members of a tenant now.
     pub async fn people_of(&self, tenant: TenantId) -> Result<Vec<UserId>> {
-        let conn = &mut self.read(Across::Views).await?;
+        let conn = &mut self.read(tenant).await?;
         let mut people: Vec<UserId> = Vec::new();
         loop {
             let after = people.last().map(|last| (tenant, *last));
