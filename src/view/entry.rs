@@ -31,7 +31,7 @@ const FLAGS: u32 = 0xff;
 /// Set in a seal while the writer is at work; each piece of work adds it twice.
 const AT_WORK: u32 = 1 << 8;
 
-/// A key or the previous secret of one. 96 bytes.
+/// A key or the previous secret of one. 88 bytes.
 #[derive(Default)]
 pub struct Entry {
     /// Version and flags. The version comes round after eight million changes
@@ -45,9 +45,8 @@ pub struct Entry {
     arrival: AtomicU64,
     principal: AtomicU32,
     per_minute: AtomicU32,
-    /// The minute since 1970 in which it was last accepted.
-    used: AtomicU32,
-    /// Checks since they were last written down; for a previous secret, none.
+    /// When it was last accepted, and how often since that was last written
+    /// down; for a previous secret, nothing.
     pub(super) tally: Tally,
 }
 
@@ -59,13 +58,6 @@ pub type Confined = papaya::HashMap<u32, Arc<Networks>>;
 fn networks_of(confined: &Confined, at: u32) -> Arc<Networks> {
     confined.pin().get(&at).cloned().unwrap_or_else(|| Arc::new(Networks::nowhere()))
 }
-
-/// The beginning of a point's minute.
-pub fn minute_of(time: Timestamp) -> Timestamp {
-    Timestamp::from_micros(time.micros() - time.micros().rem_euclid(MINUTE))
-}
-
-const MINUTE: i64 = 60_000_000;
 
 /// Where a key's rate limit is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +192,7 @@ impl Entry {
         self.change(|entry| {
             entry.digest.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             entry.arrival.store(0, Ordering::Relaxed);
-            entry.used.store(0, Ordering::Relaxed);
+            entry.tally.forget();
             0
         });
     }
@@ -241,20 +233,12 @@ impl Entry {
         flags
     }
 
-    /// Notes that it was accepted; writes at most once a minute.
-    pub fn used(&self, now: Timestamp) {
-        let minute = u32::try_from(now.micros() / MINUTE).unwrap_or(0);
-        if self.used.load(Ordering::Relaxed) != minute {
-            self.used.store(minute, Ordering::Relaxed);
-        }
-    }
-
     /// The key, and the minute in which it was last accepted, if it was.
     pub fn last_use(&self) -> Option<(CredentialId, Timestamp)> {
-        let minute = self.used.load(Ordering::Relaxed);
         let flags = self.seal.load(Ordering::Relaxed);
-        let counts = minute > 0 && flags & LIVE != 0 && flags & PREVIOUS == 0;
-        counts.then(|| (self.id(), Timestamp::from_micros(i64::from(minute) * MINUTE)))
+        let counts = flags & LIVE != 0 && flags & PREVIOUS == 0;
+        let used = self.tally.last().filter(|_| counts)?;
+        Some((self.id(), used))
     }
 
     /// Takes what the key was used for, if it is a key's record and there is anything.
