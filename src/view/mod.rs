@@ -135,10 +135,10 @@ impl View {
     /// Notes that a key was accepted.
     #[inline]
     fn accepted(&self, found: &Found, now: Timestamp) {
-        if let Some(entry) = self.entries.get(found.cell.0) {
-            if entry.tally.accepted(self.tallies.minute(now), self.tallies.is_on()) {
-                self.tallies.save(found.id, &entry.tally);
-            }
+        if let Some(entry) = self.entries.get(found.cell.0)
+            && entry.tally.accepted(self.tallies.minute(now), self.tallies.is_on())
+        {
+            self.tallies.save(found.id, &entry.tally);
         }
     }
 
