@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList,
+    AnyValue, ArrayValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList,
 };
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{
@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as T
 use prost::Message as _;
 
 use super::*;
-use crate::otlp::wire::{put_field, put_varint};
+use crate::otlp::message::wire::{Fields, Span, put_field, put_varint};
 
 const TENANT: &str = "tenant_1";
 
@@ -158,7 +158,7 @@ fn over_long_varints_hide_nothing() {
 fn field_1000_and_other_unknown_fields_are_dropped() {
     let smuggled = spans(3).encode_to_vec();
     let old = field(1000, &smuggled);
-    let span = [field(5, b"work"), field(77, b"x")].concat();
+    let span = [field(5, b"work"), field(77, b"tenant")].concat();
     let scope = [field(2, &span), old.clone()].concat();
     let body = [export(&[field(1, &old), field(2, &scope), old.clone()].concat()), old].concat();
     let spliced = cut(&body).unwrap();
@@ -195,9 +195,9 @@ fn wrong_wire_types_and_groups_are_refused() {
         export(&field(1, &field(3, &varint(3)))),
         export(&field(2, &varint(1))),
         export(&field(2, &varint(2))),
-        export(&field(2, &field(2, &varint(9)))),
-        export(&field(2, &field(2, &field(6, b"")))),
-        export(&field(2, &field(1, &varint(3)))),
+        export(&field(2, &field(2, &[varint(9), field(5, b"tenant")].concat()))),
+        export(&field(2, &field(2, &field(6, b"tenant")))),
+        export(&field(2, &field(1, &[varint(3), field(1, b"tenant")].concat()))),
     ];
     for body in cases {
         assert!(matches!(cut(&body), Err(Malformed::WireType { .. })), "{body:x?}: {:?}", cut(&body));
@@ -205,7 +205,8 @@ fn wrong_wire_types_and_groups_are_refused() {
     for group in [0x0b_u8, 0x0c, 0x0e, 0x0f] {
         assert_eq!(cut(&[group]), Err(Malformed::Group));
         assert_eq!(cut(&export(&[group])), Err(Malformed::Group));
-        assert_eq!(cut(&export(&field(2, &field(2, &[group])))), Err(Malformed::Group));
+        let span = [field(5, b"tenant"), vec![group]].concat();
+        assert_eq!(cut(&export(&field(2, &field(2, &span)))), Err(Malformed::Group));
     }
 }
 
@@ -257,13 +258,11 @@ fn entity_references_lose_removed_names() {
         description_keys: names(descriptions),
         ..EntityRef::default()
     };
-    let map = AnyValue { value: Some(Value::KvlistValue(KeyValueList { values: vec![text("id", "evil")] })) };
-    let hidden = KeyValue { value: Some(map), ..text("tenant", "") };
     let sent = Resource {
-        attributes: vec![text("a", "1"), hidden],
+        attributes: vec![text("a", "1"), KeyValue { key_strindex: 3, ..text("by.index", "evil") }],
         entity_refs: vec![
-            entity(&["a", "Tenant.Id"], &["tenant", "b"]),
-            entity(&["tenant.id", "tenant"], &["a"]),
+            entity(&["a", "Tenant.Id"], &["by.index", "b"]),
+            entity(&["tenant.id", "by.index"], &["a"]),
             entity(&["a"], &["b"]),
             entity(&[], &["tenant_id"]),
         ],
@@ -279,13 +278,64 @@ fn entity_references_lose_removed_names() {
 
 #[test]
 fn an_entity_reference_may_come_before_its_attributes() {
-    let entity = EntityRef { id_keys: vec!["tenant".into()], ..EntityRef::default() };
-    let map = AnyValue { value: Some(Value::KvlistValue(KeyValueList { values: vec![text("id", "evil")] })) };
-    let hidden = KeyValue { value: Some(map), ..text("tenant", "") };
+    let entity = EntityRef { id_keys: vec!["hidden".into()], ..EntityRef::default() };
+    let hidden = KeyValue { key_strindex: 3, ..text("hidden", "evil") };
     let first = field(1, &field(3, &entity.encode_to_vec()));
     let second = field(1, &field(1, &hidden.encode_to_vec()));
     let groups = through(&export(&[first, second].concat()));
     assert_eq!(groups[0].resource, Some(resource(vec![stamp()])));
+}
+
+fn map(values: Vec<KeyValue>) -> AnyValue {
+    AnyValue { value: Some(Value::KvlistValue(KeyValueList { values })) }
+}
+
+#[test]
+fn entries_of_maps_go_and_the_maps_stay() {
+    let within = |key: &str, value: AnyValue| KeyValue { value: Some(value), ..text(key, "") };
+    let array = |values| AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) };
+    let sent = vec![
+        within("tenant", map(vec![text("id", "evil"), text("name", "shop")])),
+        within("a", array(vec![map(vec![text("tenant.id", "evil")]), map(vec![text("b", "1")])])),
+        within("x", map(vec![within("scope", map(vec![text("OrgID", "evil")]))])),
+    ];
+    let kept = vec![
+        within("tenant", map(vec![text("name", "shop")])),
+        within("a", array(vec![map(vec![]), map(vec![text("b", "1")])])),
+        within("x", map(vec![within("scope", map(vec![]))])),
+        stamp(),
+    ];
+    let spliced = cut(&request(resource(sent))).unwrap();
+    assert_eq!(decode(&spliced)[0].resource, Some(resource(kept)));
+    assert_eq!(spliced.stripped, 3);
+}
+
+#[test]
+fn nesting_without_end_is_refused_and_does_not_overflow_the_stack() {
+    let nested = |depth: usize| {
+        let mut value = field(1, b"end");
+        for _ in 0..depth {
+            value = field(5, &field(1, &value));
+        }
+        let pair = [field(1, b"a"), field(2, &value)].concat();
+        cut(&export(&field(1, &field(1, &pair)))).map(|spliced| spliced.stripped)
+    };
+    assert_eq!(nested(MAX_NESTING - 1), Ok(0));
+    assert_eq!(nested(MAX_NESTING), Err(Malformed::Nesting));
+    assert_eq!(nested(5_000), Err(Malformed::Nesting));
+}
+
+#[test]
+fn items_without_a_word_of_a_denied_key_are_copied_unseen() {
+    let odd = field(2, &field(2, &[field(77, b"x"), vec![0x48, 1]].concat()));
+    let spliced = cut(&export(&odd)).unwrap();
+    assert!(spliced.body.ends_with(&odd));
+    assert_eq!(spliced.items, 1);
+    let suspect = field(2, &field(2, &[field(77, b"x"), field(5, b"TENANT")].concat()));
+    let groups = through(&export(&suspect));
+    assert_eq!(groups[0].scope_spans[0].spans[0].name, "TENANT");
+    let seen = cut(&export(&suspect)).unwrap();
+    assert!(!seen.body.ends_with(&suspect), "a foreign field stayed in a span that was walked");
 }
 
 #[test]

@@ -105,6 +105,10 @@ impl<'a> Source<'a> {
         vec![self.byte(); 8]
     }
 
+    fn trace_id(&mut self) -> Vec<u8> {
+        vec![self.byte(); 16]
+    }
+
     fn attributes(&mut self) -> Vec<KeyValue> {
         self.some(4, |source| source.pair(0))
     }
@@ -168,7 +172,7 @@ impl<'a> Source<'a> {
 
     fn span(&mut self) -> Span {
         Span {
-            trace_id: self.id(),
+            trace_id: self.trace_id(),
             span_id: self.id(),
             trace_state: self.text(),
             parent_span_id: self.id(),
@@ -198,7 +202,7 @@ impl<'a> Source<'a> {
 
     fn link(&mut self) -> Link {
         Link {
-            trace_id: self.id(),
+            trace_id: self.trace_id(),
             span_id: self.id(),
             trace_state: self.text(),
             attributes: self.attributes(),
@@ -229,7 +233,7 @@ impl<'a> Source<'a> {
             attributes: self.attributes(),
             dropped_attributes_count: self.small(),
             flags: self.small(),
-            trace_id: self.id(),
+            trace_id: self.trace_id(),
             span_id: self.id(),
             event_name: self.text(),
         }
@@ -357,7 +361,7 @@ impl<'a> Source<'a> {
             filtered_attributes: self.attributes(),
             time_unix_nano: self.number(),
             span_id: self.id(),
-            trace_id: self.id(),
+            trace_id: self.trace_id(),
             value,
         }
     }

@@ -1,8 +1,8 @@
 //! Other encodings of the same message: over-long varints, split resources, unknown fields in between.
 
-use super::Source;
-use crate::otlp::fields::{KEY_VALUE, Kind, Message, RESOURCE, Signal};
-use crate::otlp::wire::{Fields, RawField, Span, Wire, put_field};
+use super::sample::Source;
+use crate::otlp::message::fields::{Kind, Message, RESOURCE, Role, Signal};
+use crate::otlp::message::wire::{Fields, RawField, Span, Wire, put_field, put_varint};
 
 /// Encodes a request anew, in a way that decodes to the same message.
 pub fn chaotic(signal: Signal, encoded: &[u8], noise: &mut Source<'_>) -> Vec<u8> {
@@ -17,13 +17,12 @@ fn message(table: &'static Message, body: &[u8], span: Span, noise: &mut Source<
             unknown(&mut out, noise);
         }
         match table.field(raw.number).map(|field| field.kind) {
+            Some(Kind::Message(inner)) if inner.role == Role::Resource => {
+                resource(&mut out, body, raw, noise);
+            }
             Some(Kind::Message(inner)) => {
                 delimited(&mut out, raw.number, &message(inner, body, raw.payload, noise), noise);
             }
-            Some(Kind::Attribute) => {
-                delimited(&mut out, raw.number, &message(&KEY_VALUE, body, raw.payload, noise), noise);
-            }
-            Some(Kind::Resource) => resource(&mut out, body, raw, noise),
             _ if raw.wire == Wire::Delimited => delimited(&mut out, raw.number, raw.payload.of(body), noise),
             _ => out.extend_from_slice(raw.whole.of(body)),
         }
@@ -66,7 +65,7 @@ fn delimited(out: &mut Vec<u8>, number: u32, payload: &[u8], noise: &mut Source<
 
 /// A varint with up to three bytes that add nothing.
 fn padded(out: &mut Vec<u8>, value: u64, padding: usize) {
-    crate::otlp::wire::put_varint(out, value);
+    put_varint(out, value);
     if padding > 0 {
         *out.last_mut().unwrap() |= 0x80;
         out.extend(std::iter::repeat_n(0x80, padding - 1));

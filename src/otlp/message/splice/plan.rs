@@ -1,9 +1,9 @@
 //! The output of a splice, as ranges of the body and what goes between them.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
-use crate::otlp::splice::Malformed;
-use crate::otlp::wire::{Span, delimited_tag, put_varint, varint_len};
+use super::Malformed;
+use crate::otlp::message::wire::{Span, delimited_tag, put_varint, varint_len};
 
 /// Pieces that a plan may have; at 12 bytes each, the bound of its memory.
 const MAX_PIECES: usize = 4 << 20;
@@ -59,6 +59,9 @@ impl Plan {
     #[inline]
     pub fn copy(&mut self, span: Span) -> Result<Planned, Malformed> {
         let planned = Planned { len: span.len(), changed: false };
+        if span.is_empty() {
+            return Ok(planned);
+        }
         if let Some(Piece::Copy(last)) = self.pieces.last_mut()
             && last.end == span.start
         {
@@ -118,6 +121,41 @@ impl Plan {
         out.into()
     }
 
+    /// The output as pieces of memory, those of the body being shared with it.
+    pub fn scatter(&self, body: &Bytes, stamp: &[u8]) -> Vec<Bytes> {
+        let mut glue = BytesMut::with_capacity(self.glue_len(stamp.len()));
+        let mut out = Vec::with_capacity(self.pieces.len());
+        for piece in &self.pieces {
+            match piece {
+                Piece::Copy(span) => {
+                    if !glue.is_empty() {
+                        out.push(glue.split().freeze());
+                    }
+                    out.extend(span.shared(body));
+                }
+                Piece::Head { tag, len } => {
+                    put_varint(&mut glue, u64::from(*tag));
+                    put_varint(&mut glue, u64::from(*len));
+                }
+                Piece::Stamp => glue.extend_from_slice(stamp),
+            }
+        }
+        if !glue.is_empty() {
+            out.push(glue.freeze());
+        }
+        out
+    }
+
+    /// Bytes of output that are not of the body.
+    fn glue_len(&self, stamp: usize) -> usize {
+        let lengths = self.pieces.iter().map(|piece| match piece {
+            Piece::Copy(_) => 0,
+            Piece::Head { .. } => 10,
+            Piece::Stamp => stamp,
+        });
+        lengths.sum()
+    }
+
     fn len(&self, stamp: usize) -> usize {
         let lengths = self.pieces.iter().map(|piece| match piece {
             Piece::Copy(span) => span.len(),
@@ -163,7 +201,10 @@ mod tests {
         plan.copy(span(1, 3)).unwrap();
         plan.stamp().unwrap();
         assert_eq!(plan.close(head, 5).unwrap(), 7);
-        assert_eq!(plan.write(BODY, b"xyz"), b"\x0a\x05bcxyz"[..]);
+        plan.copy(span(6, 8)).unwrap();
+        assert_eq!(plan.write(BODY, b"xyz"), b"\x0a\x05bcxyzgh"[..]);
+        let pieces = plan.scatter(&Bytes::from_static(BODY), b"xyz");
+        assert_eq!(pieces, [&b"\x0a\x05"[..], b"bc", b"xyz", b"gh"]);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::otlp::fields::ENTITY_REF;
-use crate::otlp::policy::Policy;
-use crate::otlp::splice::plan::Plan;
-use crate::otlp::splice::{Malformed, known};
-use crate::otlp::wire::{Fields, RawField, Span};
+use super::Malformed;
+use super::plan::Plan;
+use super::walk::known;
+use crate::otlp::message::fields::ENTITY_REF;
+use crate::otlp::message::policy::Policy;
+use crate::otlp::message::wire::{Fields, RawField, Span};
 
 /// Distinct names that may be kept for one resource.
 const MAX_NAMES: usize = 10_000;
@@ -62,7 +63,7 @@ struct Kept {
 /// The names of attributes that are not in the resource any more.
 pub struct Removed<'a> {
     policy: &'a Policy,
-    /// Names that are not themselves denied: those of maps that were removed for their entries.
+    /// Names that are not themselves denied: those of attributes that were removed for another key or an index.
     names: HashSet<&'a [u8]>,
 }
 
