@@ -109,6 +109,18 @@ impl Policy {
         })
     }
 
+    /// Whether the encoded `KeyValue` is a short key with which no denied key begins, and a short value without pairs:
+    /// nearly all are. It may stay wherever no denied key was begun above it.
+    #[inline]
+    pub fn is_harmless(&self, pair: &[u8]) -> bool {
+        let [0x0a, length @ 1..0x80, rest @ ..] = pair else { return false };
+        let Some((key, [0x12, length @ 0..0x80, value @ ..])) = rest.split_at_checked(usize::from(*length))
+        else {
+            return false;
+        };
+        usize::from(*length) == value.len() && !self.may_start(key) && is_plain_value(value)
+    }
+
     /// The encoded `attributes` field of a resource that names `tenant`.
     pub fn stamp(&self, tenant: &str) -> Vec<u8> {
         let mut value = Vec::with_capacity(tenant.len() + 4);
@@ -119,17 +131,6 @@ impl Policy {
         let mut stamp = Vec::with_capacity(pair.len() + 4);
         put_field(&mut stamp, 1, &pair);
         stamp
-    }
-
-    /// Whether a pair is a short key with which no denied key begins, and a short value without pairs: nearly all are.
-    #[inline]
-    fn is_harmless(&self, pair: &[u8]) -> bool {
-        let [0x0a, length @ 1..0x80, rest @ ..] = pair else { return false };
-        let Some((key, [0x12, length @ 0..0x80, value @ ..])) = rest.split_at_checked(usize::from(*length))
-        else {
-            return false;
-        };
-        usize::from(*length) == value.len() && !self.may_start(key) && is_plain_value(value)
     }
 
     #[inline]

@@ -49,6 +49,40 @@ pub fn denied(signal: Signal, body: &[u8]) -> Vec<String> {
     found
 }
 
+/// Whether readers may differ in what an export says: a pair with several keys or values, a value or a metric that is
+/// several things at once.
+pub fn is_ambiguous(signal: Signal, body: &[u8]) -> bool {
+    let whole = match signal {
+        Signal::Traces => TRACES,
+        Signal::Metrics => METRICS,
+        Signal::Logs => LOGS,
+    };
+    several(whole, body)
+}
+
+fn several(holds: Holds, bytes: &[u8]) -> bool {
+    let all = fields(bytes);
+    let count = |numbers: std::ops::RangeInclusive<u32>| {
+        all.iter().filter(|(number, _)| numbers.contains(number)).count()
+    };
+    let inner: &[(u32, Holds)] = match holds {
+        Message(inner) => inner,
+        Resource => &[(1, Pair)],
+        Pair => &[(2, Value)],
+        Value => &[(5, Message(&[(1, Value)])), (6, Message(&[(1, Pair)]))],
+    };
+    let here = match holds {
+        Pair => count(1..=1) > 1 || count(2..=2) > 1,
+        Value => all.len() > 1,
+        // A metric, or a log record, which has a body at the number of a gauge.
+        Message([(5, _), ..]) => count(5..=5) + if inner.len() > 2 { count(7..=11) } else { 0 } > 1,
+        Message(_) | Resource => false,
+    };
+    here || all.iter().any(|(number, payload)| {
+        inner.iter().any(|(other, holds)| other == number && several(*holds, payload))
+    })
+}
+
 fn look(holds: Holds, bytes: &[u8], found: &mut Vec<String>) {
     match holds {
         Message(inner) => {
@@ -121,7 +155,7 @@ fn value(bytes: &[u8], above: &[String], found: &mut Vec<String>, depth: usize) 
     }
 }
 
-/// The length-delimited fields of a message, as far as it can be read.
+/// The fields of a message, as far as it can be read; of numbers only that they are there.
 fn fields(mut bytes: &[u8]) -> Vec<(u32, &[u8])> {
     let mut found = Vec::new();
     while let Some(tag) = varint(&mut bytes) {
@@ -136,9 +170,8 @@ fn fields(mut bytes: &[u8]) -> Vec<(u32, &[u8])> {
         else {
             break;
         };
-        if tag & 7 == 2 {
-            found.push((u32::try_from(tag >> 3).unwrap_or(0), payload));
-        }
+        let payload = if tag & 7 == 2 { payload } else { &[] };
+        found.push((u32::try_from(tag >> 3).unwrap_or(0), payload));
     }
     found
 }

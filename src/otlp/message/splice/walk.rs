@@ -185,7 +185,13 @@ impl<'a> Splicer<'a> {
     #[inline]
     fn stays(&mut self, field: &Field, payload: Span, deep: bool) -> bool {
         let Kind::Message(inner) = field.kind else { return true };
-        !deep && inner.role != Role::Frame && !self.is_suspect(payload)
+        match inner.role {
+            Role::Frame => false,
+            Role::Pair if deep => self.policy.is_harmless(payload.of(self.body)),
+            Role::Pair | Role::Value | Role::Leaf | Role::Resource | Role::EntityRef => {
+                !deep && !self.is_suspect(payload)
+            }
+        }
     }
 
     /// A message field that cannot.
