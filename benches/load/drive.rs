@@ -1,8 +1,8 @@
 //! Drives a server over several connections and reads what it cost.
 
+use crate::cpu::cpu_time;
 use crate::session::{Plan, Session, Tally};
 use anyhow::{Context as _, Result, bail, ensure};
-use std::fs;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -63,18 +63,6 @@ pub async fn measure(address: SocketAddr, process: u32, plan: Rc<Plan>, window: 
     );
     ensure!(sample.answers > 0, "the server did not answer");
     Ok(sample)
-}
-
-/// CPU time that all threads of `process` have used.
-pub fn cpu_time(process: u32) -> Result<Duration> {
-    let mut total = Duration::ZERO;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        // A thread that ended since the listing has no file any more.
-        let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        let nanoseconds = text.split(' ').next().unwrap_or_default();
-        total += Duration::from_nanos(nanoseconds.parse().context("schedstat does not begin with a number")?);
-    }
-    Ok(total)
 }
 
 async fn watch(tally: &Tally, process: u32, window: Window) -> Result<Sample> {

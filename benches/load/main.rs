@@ -13,6 +13,7 @@
 
 mod answer;
 mod child;
+mod cpu;
 mod doorward_server;
 mod drive;
 mod echo;

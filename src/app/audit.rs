@@ -66,9 +66,10 @@ struct NewEvent {
 }
 
 impl App {
-    async fn audit_write(&self, new: NewEvent) -> Result<(), Failure> {
+    async fn audit_write(&self, new: &NewEvent) -> Result<(), Failure> {
         let NewEvent { tenant, action, time, facts } = new;
-        let event = Event { facts, ..Event::new(tenant, action, tenant, time, &*self.entropy) };
+        let facts = facts.clone();
+        let event = Event { facts, ..Event::new(*tenant, *action, tenant, *time, &*self.entropy) };
         let store = self.store.clone();
         let writing = async move {
             store.write(&Actor::system("audit"), event, async |_: &mut Tx| Ok::<_, Error>(())).await

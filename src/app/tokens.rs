@@ -8,13 +8,13 @@ use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::sessions::{Login, Session};
 use crate::domain::signing::{self, Algorithm, Due, MAX_TOKEN_LIFE, SigningKeyState, SigningPolicy};
 use crate::domain::{Failure, Fault, Reason, Refusal, SessionId, TenantId, Timestamp, UserId};
+use crate::secret::Place;
 use crate::secret::token::{
-    AccessClaims, Expect, Keyset, Proven, SharedSecret, SignedToken, SigningKey, TokenFault,
+    AccessClaims, Digested, Expect, Keyset, Proven, SharedSecret, SignedToken, SigningKey, TokenFault,
 };
-use crate::secret::{Place, sha256};
 use crate::store::{Error, signing_keys as rows};
 use crate::view::{SigningKeys, View, token_expired};
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -130,13 +130,14 @@ impl Tokens {
     /// It is not good, or over.
     pub fn read(&self, view: &View, token: &str, now: Timestamp) -> Result<Says, Refusal> {
         let keys = view.signing_keys();
-        let place = sha256(token.as_bytes()).to_bytes();
+        let token = Digested::of(token);
+        let place = token.whole().to_bytes();
         if let Some(known) = self.remembered.pin().get(&place)
             && known.version == keys.version
         {
             return unexpired(known.says, now);
         }
-        let says = self.verify(&keys, token, now)?;
+        let says = self.verify(&keys, &token, now)?;
         self.remember(place, Remembered { version: keys.version, says }, now);
         Ok(says)
     }
@@ -184,7 +185,7 @@ impl Tokens {
         Ok((signer.sign(&claims).map_err(Fault::new)?, life))
     }
 
-    fn verify(&self, keys: &SigningKeys, token: &str, now: Timestamp) -> Result<Says, Refusal> {
+    fn verify(&self, keys: &SigningKeys, token: &Digested<'_>, now: Timestamp) -> Result<Says, Refusal> {
         let expect = Expect { issuer: &self.options.issuer, audience: &self.options.audience };
         match self.known(keys).keys.prove(token, &expect, now) {
             Ok(Proven { session, tenant, user, methods, authenticated: time, expires: token_expire }) => {
@@ -196,8 +197,8 @@ impl Tokens {
     }
 
     /// The keys of that version, read once.
-    fn known(&self, keys: &SigningKeys) -> Arc<Known> {
-        let known = self.known.load_full();
+    fn known(&self, keys: &SigningKeys) -> Guard<Arc<Known>> {
+        let known = self.known.load();
         if known.version == keys.version {
             return known;
         }
@@ -212,7 +213,7 @@ impl Tokens {
         }
         let fresh = Arc::new(Known { version: keys.version, keys: fresh });
         self.known.store(Arc::clone(&fresh));
-        fresh
+        Guard::from_inner(fresh)
     }
 
     /// Whether all that is remembered may be looked through: once in a while,
@@ -323,8 +324,7 @@ impl App {
         if tokens.signer.load().as_ref().is_some_and(|signer| signer.kid() == kid) {
             return Ok(());
         }
-        let keys = self.replica.view.signing_keys();
-        let state = keys.keys.iter().find(|state| state.kid == *kid);
+        let state = self.replica.view.signing_keys().keys.iter().find(|state| state.kid == *kid).cloned();
         let state = state.ok_or_else(|| Fault::new("the signing key is not known"))?;
         let key = match (&tokens.shared, state.algorithm) {
             (Some(shared), Algorithm::Hs256) => SigningKey::from_shared(shared.clone()),

@@ -146,25 +146,14 @@ async fn create(args: CreateArgs, mut session: Session<'_>) -> Result<(), Failur
 }
 
 async fn list(args: PageArgs, mut session: Session<'_>) -> Result<(), Failure> {
-    let (page_size, page_token) = (args.page_size, args.page_token.clone());
-    let mut request = ListInvitationsRequest { page_size, page_token, ..<_>::default() };
+    let request = ListInvitationsRequest { page_size: args.page_size, ..<_>::default() };
     let client = session.client.tenancy();
-    let mut answer = ListInvitationsResponse::default();
-    for _ in 0..args.pages() {
-        let page = session.call(Repeat::Safe, || {
-            let (mut client, request) = (client.clone(), request.clone());
-            async move { client.list_invitations(request).await }
-        });
-        let page = page.await?;
-        answer.invitations.extend(page.invitations);
-        answer.next_page_token.clone_from(&page.next_page_token);
-        request.page_token = page.next_page_token;
-        if answer.next_page_token.is_empty() {
-            break;
-        }
-    }
-    session.world.output.show(&answer)?;
-    args.say_more(&mut session.world.output, &answer.next_page_token)
+    let ask = |page_token| {
+        let (mut client, request) =
+            (client.clone(), ListInvitationsRequest { page_token, ..request.clone() });
+        async move { client.list_invitations(request).await }
+    };
+    args.show(&mut session, ask).await
 }
 
 /// Once: every repetition would be a letter more.

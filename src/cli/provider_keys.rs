@@ -112,25 +112,14 @@ async fn set(args: SetArgs, mut session: Session<'_>) -> Result<(), Failure> {
 }
 
 async fn list(args: ListArgs, mut session: Session<'_>) -> Result<(), Failure> {
-    let (page_size, page_token) = (args.page.page_size, args.page.page_token.clone());
-    let mut request = ListProviderKeysRequest { page_size, page_token, ..<_>::default() };
+    let request = ListProviderKeysRequest { page_size: args.page.page_size, ..<_>::default() };
     let client = session.client.keys();
-    let mut answer = ListProviderKeysResponse::default();
-    for _ in 0..args.page.pages() {
-        let page = session.call(Repeat::Safe, || {
-            let (mut client, request) = (client.clone(), request.clone());
-            async move { client.list_provider_keys(request).await }
-        });
-        let page = page.await?;
-        answer.provider_keys.extend(page.provider_keys);
-        answer.next_page_token.clone_from(&page.next_page_token);
-        request.page_token = page.next_page_token;
-        if answer.next_page_token.is_empty() {
-            break;
-        }
-    }
-    session.world.output.show(&answer)?;
-    args.page.say_more(&mut session.world.output, &answer.next_page_token)
+    let ask = |page_token| {
+        let (mut client, request) =
+            (client.clone(), ListProviderKeysRequest { page_token, ..request.clone() });
+        async move { client.list_provider_keys(request).await }
+    };
+    args.page.show(&mut session, ask).await
 }
 
 async fn delete(args: NameArgs, mut session: Session<'_>) -> Result<(), Failure> {

@@ -84,24 +84,13 @@ pub async fn run(verb: SessionVerb, session: Session<'_>) -> Result<(), Failure>
 
 async fn list(args: ListArgs, mut session: Session<'_>) -> Result<(), Failure> {
     let page_size = args.page.page_size.min(MAX_PAGE);
-    let mut request = ListSessionsRequest { page_size, page_token: args.page.page_token.clone() };
+    let request = ListSessionsRequest { page_size, ..<_>::default() };
     let client = session.client.authn();
-    let mut answer = ListSessionsResponse::default();
-    for _ in 0..args.page.pages() {
-        let page = session.call(Repeat::Safe, || {
-            let (mut client, request) = (client.clone(), request.clone());
-            async move { client.list_sessions(request).await }
-        });
-        let page = page.await?;
-        answer.sessions.extend(page.sessions);
-        answer.next_page_token.clone_from(&page.next_page_token);
-        request.page_token = page.next_page_token;
-        if answer.next_page_token.is_empty() {
-            break;
-        }
-    }
-    session.world.output.show(&answer)?;
-    args.page.say_more(&mut session.world.output, &answer.next_page_token)
+    let ask = |page_token| {
+        let (mut client, request) = (client.clone(), ListSessionsRequest { page_token, ..request.clone() });
+        async move { client.list_sessions(request).await }
+    };
+    args.page.show(&mut session, ask).await
 }
 
 async fn revoke(args: RevokeArgs, mut session: Session<'_>) -> Result<(), Failure> {

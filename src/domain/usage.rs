@@ -88,6 +88,15 @@ impl Counts {
         self.0.get(outcome as usize).copied().unwrap_or(0)
     }
 
+    /// These counts with another one of that outcome.
+    #[must_use]
+    pub fn with(mut self, outcome: Outcome, count: u64) -> Self {
+        if let Some(there) = self.0.get_mut(outcome as usize) {
+            *there = count;
+        }
+        self
+    }
+
     /// All checks, whatever became of them.
     pub fn total(&self) -> u64 {
         self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))

@@ -112,7 +112,7 @@ pub(super) fn leaves_nothing_behind(caller: &Caller, policy: &Policy) -> Result<
     if caller.verified.credential.grant().is_none() || policy.audit.is_none_or(may_do) {
         return Ok(());
     }
-    let message = "a break-glass grant makes no credentials, which would outlast it";
+    let message = "a break-glass grant can see, end and unlock; what it would give would outlast it";
     Err(Refusal::new(Reason::InsufficientPermissions, message).with("required_role", "admin"))
 }
 

@@ -14,30 +14,45 @@ pub struct Forms {
     glances: Vec<Glance>,
 }
 
-/// The length of a profile's keys and their first eight bytes, as far as the prefix goes.
+/// The length of a profile's keys and their first bytes, as far as the prefix goes.
 #[derive(Debug, Clone, Copy)]
 struct Glance {
     length: usize,
-    mask: u64,
-    start: u64,
+    mask: u128,
+    start: u128,
+    /// Whether that is the whole prefix.
+    whole: bool,
 }
+
+/// Bytes that a glance sees.
+const SEEN: usize = 16;
 
 impl Glance {
     fn of(profile: &Profile) -> Self {
         let prefix = profile.prefix.as_bytes();
-        let known = prefix.len().min(8);
-        let (mut mask, mut start) = ([0; 8], [0; 8]);
-        for ((mask, start), byte) in mask.iter_mut().zip(&mut start).zip(prefix.iter().take(known)) {
-            (*mask, *start) = (0xff, *byte);
-        }
-        let (mask, start) = (u64::from_ne_bytes(mask), u64::from_ne_bytes(start));
-        Self { length: profile.length(), mask, start }
+        let known = prefix.len().min(SEEN);
+        let mut mask = [0; SEEN];
+        mask.iter_mut().take(known).for_each(|mask| *mask = 0xff);
+        let mask = u128::from_ne_bytes(mask);
+        Self { length: profile.length(), mask, start: first(prefix) & mask, whole: known == prefix.len() }
     }
 
-    fn may_be(self, text: &[u8]) -> bool {
-        let start = text.first_chunk().map_or(0, |first| u64::from_ne_bytes(*first));
-        text.len() == self.length && start & self.mask == self.start
+    /// Whether a text of that length and beginning has the prefix.
+    fn fits(self, text: &[u8], start: u128, profile: &Profile) -> bool {
+        text.len() == self.length
+            && start & self.mask == self.start
+            && (self.whole || text.starts_with(profile.prefix.as_bytes()))
     }
+}
+
+/// The first bytes of a text as one word; what is missing is 0.
+fn first(text: &[u8]) -> u128 {
+    let mut padded = [0; SEEN];
+    let bytes = text.first_chunk().unwrap_or_else(|| {
+        padded.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+        &padded
+    });
+    u128::from_ne_bytes(*bytes)
 }
 
 /// A text that has the form of a key.
@@ -62,18 +77,15 @@ impl Forms {
     /// Recognises a key. No trimming, no folding of case: the one text or none.
     pub fn recognise(&self, text: &str) -> Result<Form<'_>, NotAKey> {
         let text = text.as_bytes();
-        let profile = self
-            .glances
-            .iter()
-            .zip(&self.profiles)
-            .find(|(glance, profile)| glance.may_be(text) && text.starts_with(profile.prefix.as_bytes()))
-            .map(|(_, profile)| profile)
-            .ok_or(NotAKey)?;
+        let start = first(text);
+        let mut known = self.glances.iter().zip(&self.profiles);
+        let (_, profile) =
+            known.find(|(glance, profile)| glance.fits(text, start, profile)).ok_or(NotAKey)?;
         let (body, check) = text.split_at_checked(text.len() - usize::from(profile.check)).ok_or(NotAKey)?;
         let letters = profile.alphabet.table();
         let known = |random: &[u8]| random.iter().fold(true, |all, byte| all & letters.has(*byte));
-        let sound = body.get(profile.prefix.len()..).is_some_and(known)
-            && profile.check_of(body).get(..check.len()) == Some(check);
+        let sound =
+            body.get(profile.prefix.len()..).is_some_and(known) && profile.alphabet.confirms(body, check);
         if sound { Ok(Form { profile }) } else { Err(NotAKey) }
     }
 
@@ -113,7 +125,9 @@ mod tests {
             kind: KeyKind::User,
             environment: Environment::Live,
         };
-        profiles.extend([sample("sl", "sl_live_", 4), sample("legacy", "old_", 0)]);
+        let short = Profile { random: 3, ..sample("short", "s_", 0) };
+        let long = sample("long", "acme_of_the_north_live_", 8);
+        profiles.extend([sample("sl", "sl_live_", 4), sample("legacy", "old_", 0), short, long]);
         Forms::new(profiles)
     }
 
@@ -125,6 +139,23 @@ mod tests {
             let minted = Minted::new(profile, &entropy);
             assert_eq!(forms.recognise(minted.reveal()).unwrap().profile.name, profile.name);
         }
+    }
+
+    #[test]
+    fn of_a_long_prefix_every_byte_counts() {
+        let forms = forms();
+        let minted = Minted::new(forms.named("long").unwrap(), &Counting::default());
+        let key = minted.reveal();
+        assert!(forms.recognise(key).is_ok());
+        for at in 0.."acme_of_the_north_live_".len() {
+            let mut bytes = key.as_bytes().to_vec();
+            bytes[at] ^= 1;
+            assert!(forms.recognise(std::str::from_utf8(&bytes).unwrap()).is_err(), "{at}");
+        }
+        for text in ["", "s", "s_0", "s_01", "s_0123", "t_012"] {
+            assert!(forms.recognise(text).is_err(), "{text}");
+        }
+        assert_eq!(forms.recognise("s_012").unwrap().profile.name, "short");
     }
 
     // A13: truncated, extended, re-cased, padded or re-labelled keys.

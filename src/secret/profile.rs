@@ -51,17 +51,40 @@ impl Alphabet {
     /// CRC-32 of `text` in this many letters, the first of the eight; fewer
     /// than the whole of it take have its low 16 bits.
     pub(super) fn check_of(self, text: &[u8], width: u8) -> [u8; 8] {
-        let mut rest = crc32fast::hash(text);
-        if width < self.whole_check() {
-            rest &= 0xffff;
-        }
+        let mut rest = self.crc_of(text, usize::from(width));
+        let base = u32::from(self.base());
         let mut check = [b'0'; 8];
-        let places = check.iter_mut().take(usize::from(width)).rev();
-        match self {
-            Self::Base62 => write_digits::<62>(places, rest, Self::Base62.letters()),
-            Self::Hex => write_digits::<16>(places, rest, Self::Hex.letters()),
+        for place in check.iter_mut().take(usize::from(width)).rev() {
+            *place = self.letters().get((rest % base) as usize).copied().unwrap_or(b'0');
+            rest /= base;
         }
         check
+    }
+
+    /// Whether that is the check of the text, without making it: reading
+    /// a number takes no divisions. No check is right for every text.
+    pub(super) fn confirms(self, text: &[u8], check: &[u8]) -> bool {
+        let (letters, base) = (self.table(), u64::from(self.base()));
+        let number = |number: u64, letter: &u8| {
+            number.wrapping_mul(base).wrapping_add(u64::from(letters.value(*letter)))
+        };
+        let right = |check: &[u8]| {
+            let known = check.iter().fold(true, |all, letter| all & letters.has(*letter));
+            known & (check.iter().fold(0, number) == u64::from(self.crc_of(text, check.len())))
+        };
+        check.is_empty() || (check.len() <= 8 && right(check))
+    }
+
+    fn crc_of(self, text: &[u8], width: usize) -> u32 {
+        let crc = crc32fast::hash(text);
+        if width < usize::from(self.whole_check()) { crc & 0xffff } else { crc }
+    }
+
+    const fn base(self) -> u8 {
+        match self {
+            Self::Base62 => 62,
+            Self::Hex => 16,
+        }
     }
 }
 
@@ -209,38 +232,34 @@ impl Profile {
     }
 }
 
-/// Writes a number to a base that is known when compiling, which saves the divisions.
-fn write_digits<'a, const BASE: u32>(
-    places: impl Iterator<Item = &'a mut u8>,
-    mut number: u32,
-    letters: &[u8],
-) {
-    for place in places {
-        *place = letters.get((number % BASE) as usize).copied().unwrap_or(b'0');
-        number /= BASE;
-    }
-}
-
-/// Which bytes are letters of an alphabet.
-pub(super) struct Letters([bool; 256]);
+/// What each byte is worth as a letter of an alphabet.
+pub(super) struct Letters([u8; 256]);
 
 impl Letters {
+    /// A byte that is none of them.
+    const NONE: u8 = u8::MAX;
+
     const fn of(letters: &[u8]) -> Self {
-        let mut table = [false; 256];
-        let mut rest = letters;
+        let mut table = [Self::NONE; 256];
+        let (mut rest, mut value) = (letters, 0);
         while let Some((first, others)) = rest.split_first() {
             #[expect(clippy::indexing_slicing, reason = "a byte is within 256")]
             {
-                table[*first as usize] = true;
+                table[*first as usize] = value;
             }
-            rest = others;
+            (rest, value) = (others, value + 1);
         }
         Self(table)
     }
 
     /// Whether the byte is one.
-    #[expect(clippy::indexing_slicing, reason = "a byte is within 256")]
     pub(super) const fn has(&self, byte: u8) -> bool {
+        self.value(byte) != Self::NONE
+    }
+
+    /// Its place among the letters, from 0.
+    #[expect(clippy::indexing_slicing, reason = "a byte is within 256")]
+    const fn value(&self, byte: u8) -> u8 {
         self.0[byte as usize]
     }
 }
@@ -253,6 +272,30 @@ mod tests {
     fn the_defaults_are_sound() {
         assert_eq!(Profile::check_all(&Profile::defaults()), []);
         assert!(Profile::defaults().iter().any(|profile| profile.prefix == "dw_live_"));
+    }
+
+    // R10: what is written is what is read, and nothing else is.
+    #[test]
+    fn a_check_is_confirmed_exactly_if_it_is_the_one_that_is_written() {
+        for (alphabet, width) in [(Alphabet::Base62, 6), (Alphabet::Hex, 4), (Alphabet::Hex, 8)] {
+            for number in 0..2_000_u32 {
+                let text = format!("dw_live_{number}");
+                let check = alphabet.check_of(text.as_bytes(), width);
+                let check = &check[..usize::from(width)];
+                assert!(alphabet.confirms(text.as_bytes(), check), "{text}");
+                for at in 0..check.len() {
+                    let mut other = check.to_vec();
+                    other[at] = *alphabet.letters().iter().find(|letter| **letter != other[at]).unwrap();
+                    assert!(!alphabet.confirms(text.as_bytes(), &other), "{text}");
+                    other[at] = b'-';
+                    assert!(!alphabet.confirms(text.as_bytes(), &other), "{text}");
+                }
+            }
+            assert!(alphabet.confirms(b"any", b""));
+            assert!(!alphabet.confirms(b"any", b"000000000"));
+        }
+        // 62^6 is more than 2^32: a number that is too large is no other way to write a small one.
+        assert!(!Alphabet::Base62.confirms(b"dw_live_1", b"zzzzzz"));
     }
 
     #[test]

@@ -7,12 +7,12 @@
 //! before and after read one state of it. All accesses are atomic, so a torn
 //! read is only ever retried, never undefined.
 
-use super::tally::Tally;
+use super::tally::{Minute, Tally};
 use crate::domain::address::Networks;
 use crate::domain::keys::{Environment, KeyKind, KeyState};
 use crate::domain::limits::{self, Limit, Rate};
 use crate::domain::reading::Reading;
-use crate::domain::usage::Counts;
+use crate::domain::usage::{Counts, Outcome};
 use crate::domain::{CredentialId, Digest, KeyId, Permissions, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering, fence};
@@ -31,7 +31,7 @@ const FLAGS: u32 = 0xff;
 /// Set in a seal while the writer is at work; each piece of work adds it twice.
 const AT_WORK: u32 = 1 << 8;
 
-/// A key or the previous secret of one. 96 bytes.
+/// A key or the previous secret of one. 88 bytes.
 #[derive(Default)]
 pub struct Entry {
     /// Version and flags. The version comes round after eight million changes
@@ -45,11 +45,12 @@ pub struct Entry {
     arrival: AtomicU64,
     principal: AtomicU32,
     per_minute: AtomicU32,
-    /// The minute since 1970 in which it was last accepted.
-    used: AtomicU32,
-    /// Checks since they were last written down; for a previous secret, none.
+    /// When it was last accepted, and how often since that was last written
+    /// down; for a previous secret, nothing.
     pub(super) tally: Tally,
 }
+
+const _: () = assert!(size_of::<Entry>() == 88, "a million keys are to take 200 MB");
 
 /// Where keys may be used from, by record: those alone that are confined.
 pub type Confined = papaya::HashMap<u32, Arc<Networks>>;
@@ -59,13 +60,6 @@ pub type Confined = papaya::HashMap<u32, Arc<Networks>>;
 fn networks_of(confined: &Confined, at: u32) -> Arc<Networks> {
     confined.pin().get(&at).cloned().unwrap_or_else(|| Arc::new(Networks::nowhere()))
 }
-
-/// The beginning of a point's minute.
-pub fn minute_of(time: Timestamp) -> Timestamp {
-    Timestamp::from_micros(time.micros() - time.micros().rem_euclid(MINUTE))
-}
-
-const MINUTE: i64 = 60_000_000;
 
 /// Where a key's rate limit is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +194,7 @@ impl Entry {
         self.change(|entry| {
             entry.digest.iter().for_each(|word| word.store(0, Ordering::Relaxed));
             entry.arrival.store(0, Ordering::Relaxed);
-            entry.used.store(0, Ordering::Relaxed);
+            entry.tally.forget();
             0
         });
     }
@@ -241,28 +235,21 @@ impl Entry {
         flags
     }
 
-    /// Notes that it was accepted; writes at most once a minute.
-    pub fn used(&self, now: Timestamp) {
-        let minute = u32::try_from(now.micros() / MINUTE).unwrap_or(0);
-        if self.used.load(Ordering::Relaxed) != minute {
-            self.used.store(minute, Ordering::Relaxed);
-        }
-    }
-
     /// The key, and the minute in which it was last accepted, if it was.
-    pub fn last_use(&self) -> Option<(CredentialId, Timestamp)> {
-        let minute = self.used.load(Ordering::Relaxed);
+    pub fn last_use(&self) -> Option<(CredentialId, Minute)> {
         let flags = self.seal.load(Ordering::Relaxed);
-        let counts = minute > 0 && flags & LIVE != 0 && flags & PREVIOUS == 0;
-        counts.then(|| (self.id(), Timestamp::from_micros(i64::from(minute) * MINUTE)))
+        let counts = flags & LIVE != 0 && flags & PREVIOUS == 0;
+        let used = self.tally.last().filter(|_| counts)?;
+        Some((self.id(), used))
     }
 
     /// Takes what the key was used for, if it is a key's record and there is anything.
     pub fn take_counts(&self) -> Option<(KeyId, Counts)> {
         let id = self.live().map(|(_, id)| id)?;
-        let counts = self.tally.take();
+        let accepted = self.tally.take();
         // Sessions have records too; their use is told by when they were last seen.
-        id.key().filter(|_| !counts.is_empty()).map(|key| (key, counts))
+        let key = id.key().filter(|_| accepted > 0)?;
+        Some((key, Counts::default().with(Outcome::Accepted, accepted)))
     }
 
     /// Takes `cost` from the limit, in one atomic step: of requests that race

@@ -31,7 +31,7 @@ use crate::domain::limits::{Limit, Rate};
 use crate::domain::principal::{Home, Principal};
 use crate::domain::usage::{Counts, Outcome};
 use crate::domain::{CredentialId, Digest, GrantId, KeyId, TenantId, Timestamp, UserId};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use arena::Arena;
 use cuts::Cuts;
 use entry::{Confined, Entry};
@@ -40,7 +40,8 @@ use principals::Slot;
 use signing::Signing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tally::Spilled;
+use std::time::Duration;
+use tally::Shared;
 
 /// The readers' side.
 pub struct View {
@@ -54,7 +55,7 @@ pub struct View {
     /// The grant that was last opened in a tenant, be it over or not.
     grants: papaya::HashMap<TenantId, GrantId>,
     signing: Signing,
-    spilled: Spilled,
+    tallies: Shared,
     cuts: Cuts,
     applied: AtomicU64,
     keys: AtomicU64,
@@ -74,7 +75,7 @@ impl View {
             tenants: papaya::HashMap::new(),
             grants: papaya::HashMap::new(),
             signing: Signing::default(),
-            spilled: Spilled::default(),
+            tallies: Shared::default(),
             cuts: Cuts::new(),
             applied: AtomicU64::new(0),
             keys: AtomicU64::new(0),
@@ -126,8 +127,8 @@ impl View {
         self.tenants.pin().get(&tenant).cloned()
     }
 
-    /// The keys that tokens are signed with.
-    pub fn signing_keys(&self) -> Arc<SigningKeys> {
+    /// The keys that tokens are signed with; not to be held for long.
+    pub fn signing_keys(&self) -> Guard<Arc<SigningKeys>> {
         self.signing.current()
     }
 
@@ -135,36 +136,28 @@ impl View {
     #[inline]
     fn accepted(&self, found: &Found, now: Timestamp) {
         if let Some(entry) = self.entries.get(found.cell.0) {
-            entry.used(now);
-            self.count(entry, found, Outcome::Accepted);
+            if entry.tally.accepted(self.tallies.minute(now), self.tallies.is_on()) {
+                self.tallies.save(found.id, &entry.tally);
+            }
         }
     }
 
     /// Notes that a key was refused.
     fn refused(&self, found: &Found, outcome: Outcome) {
-        if let Some(entry) = self.entries.get(found.cell.0) {
-            self.count(entry, found, outcome);
-        }
-    }
-
-    #[inline]
-    fn count(&self, entry: &Entry, found: &Found, outcome: Outcome) {
-        if self.spilled.is_on() && entry.tally.count(outcome) {
-            self.spilled.spill(found.id, &entry.tally);
-        }
+        self.tallies.refused(found.id, outcome);
     }
 
     /// Counts checks by key from now on. Whoever says so takes the counts with
     /// [`View::take_counts`], every few seconds.
     pub fn count_uses(&self) {
-        self.spilled.switch_on();
+        self.tallies.switch_on();
     }
 
     /// What keys were used for since the last time; a key can be in it more
     /// than once. A count can be told of the key that has a record next, if the
     /// record's key is revoked in the very moment of the check.
     pub fn take_counts(&self) -> Vec<(KeyId, Counts)> {
-        let mut counts = self.spilled.take();
+        let mut counts = self.tallies.take();
         let entries = (0..=u32::MAX).map_while(|at| self.entries.get(at));
         counts.extend(entries.filter_map(Entry::take_counts));
         counts
@@ -173,14 +166,17 @@ impl View {
     /// The minute in which the key of this digest was last accepted.
     pub fn last_use(&self, digest: Digest) -> Option<Timestamp> {
         let found = self.key(digest)?;
-        self.entries.get(found.cell.0)?.last_use().map(|(_, used)| used)
+        let (_, minute) = self.entries.get(found.cell.0)?.last_use()?;
+        Some(self.tallies.beginning_of(minute))
     }
 
     /// Every key and session that was accepted in the minute of `since` or later, with
     /// the minute in which it last was.
     pub fn used_since(&self, since: Timestamp) -> Vec<(CredentialId, Timestamp)> {
         let entries = (0..=u32::MAX).map_while(|at| self.entries.get(at));
-        entries.filter_map(Entry::last_use).filter(|(_, used)| *used >= entry::minute_of(since)).collect()
+        let used = entries.filter_map(Entry::last_use);
+        let used = used.map(|(key, minute)| (key, self.tallies.beginning_of(minute)));
+        used.filter(|(_, used)| used.plus(Duration::from_mins(1)) > since).collect()
     }
 
     /// Takes `cost` from a key's rate limit. `now` is nanoseconds since 1970.

@@ -1,7 +1,7 @@
 //! The keys that tokens are signed with: few, and read as a whole.
 
 use crate::domain::signing::SigningKeyState;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 
 /// All signing keys as of one moment.
@@ -19,8 +19,8 @@ pub struct Signing(ArcSwap<SigningKeys>);
 
 impl Signing {
     /// The keys now.
-    pub fn current(&self) -> Arc<SigningKeys> {
-        self.0.load_full()
+    pub fn current(&self) -> Guard<Arc<SigningKeys>> {
+        self.0.load()
     }
 
     /// A key is now like this.

@@ -155,7 +155,7 @@ impl Writer {
         let Some(entry) = self.view.entries.get(at) else { return };
         let digest = entry.digest();
         if let Some((_, id)) = entry.live() {
-            self.view.spilled.save(id, &entry.tally);
+            self.view.tallies.save(id, &entry.tally);
         }
         entry.clear();
         self.view.confined.pin().remove(&at);

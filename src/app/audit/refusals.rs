@@ -1,7 +1,8 @@
 //! Refused credentials and refused logins, as one entry for each tenant and
 //! minute at most: whoever guesses cannot make us write a row a guess.
 //!
-//! What is counted here is lost with the process, a minute of it at most. What
+//! What is counted here is lost with the process, a minute of it at most; while
+//! the database does not answer it waits. What
 //! belongs to no tenant, such as a key that nobody ever made, is in the
 //! metrics alone.
 
@@ -13,13 +14,17 @@ use crate::domain::users::Email;
 use crate::domain::{Digest, Failure, Reason, Refusal, TenantId, Timestamp, UserId};
 use crate::secret::{Bearer, Class};
 use crate::store::people::{challenge_by_digest, memberships, person_by_email};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 /// Tenants, and people, that are counted apart within a minute; those that
 /// come later are counted in one number that is logged.
 const MOST: usize = 1000;
+
+/// Entries that wait at most while the database does not answer; after that
+/// the oldest are logged as a number and dropped.
+const MOST_PENDING: usize = 10_000;
 
 /// Tenants of a person that hear of refused logins of theirs.
 const TENANTS: i64 = 10;
@@ -35,6 +40,8 @@ type Counts = BTreeMap<&'static str, u64>;
 pub struct Refusals {
     credentials: Mutex<Tally<TenantId>>,
     logins: Mutex<Tally<Who>>,
+    /// Entries that are not written down yet, the oldest first.
+    pending: tokio::sync::Mutex<VecDeque<NewEvent>>,
 }
 
 /// Whose login it would have been.
@@ -82,6 +89,15 @@ impl Refusals {
         tally.count(who, refusal.reason.told().name, 1);
     }
 
+    fn put_back(&self, logins: Tally<Who>) {
+        let mut tally = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        for (who, reasons) in logins.counts {
+            for (reason, many) in reasons {
+                tally.count(who.clone(), reason, many);
+            }
+        }
+    }
+
     fn take(&self) -> (Tally<TenantId>, Tally<Who>) {
         let credentials =
             std::mem::take(&mut *self.credentials.lock().unwrap_or_else(PoisonError::into_inner));
@@ -126,32 +142,48 @@ impl App {
     }
 
     /// Writes down what was refused since the last time. To be called once a minute.
+    ///
+    /// # Errors
+    /// The database fails; what is not written down waits for the next time.
     pub async fn audit_refusals(&self, now: Timestamp) -> Result<(), Failure> {
-        let (credentials, logins) = self.verifier.refusals().take();
+        let refusals = self.verifier.refusals();
+        let mut pending = refusals.pending.lock().await;
+        let (credentials, logins) = refusals.take();
         let over = credentials.over + logins.over;
         if over > 0 {
             tracing::warn!(refusals = over, "refusals of more tenants or people than are counted apart");
         }
-        for (tenant, reasons) in credentials.counts {
-            self.audit_write(NewEvent {
-                tenant,
-                action: Action::CredentialsRefused,
-                time: now,
-                facts: facts(&reasons),
-            })
-            .await?;
+        pending.extend(credentials.counts.into_iter().map(|(tenant, reasons)| {
+            let facts = facts(&reasons);
+            NewEvent { tenant, action: Action::CredentialsRefused, time: now, facts }
+        }));
+        match self.by_tenant(&logins).await {
+            Ok(found) => pending.extend(found.into_iter().map(|(tenant, refused)| {
+                let mut facts = facts(&refused.reasons);
+                facts.push(("people", people(&refused.people)));
+                NewEvent { tenant, action: Action::LoginsRefused, time: now, facts }
+            })),
+            Err(failure) => {
+                refusals.put_back(logins);
+                drop_oldest(&mut pending);
+                return Err(failure);
+            }
         }
-        for (tenant, refused) in self.by_tenant(logins).await? {
-            let mut facts = facts(&refused.reasons);
-            facts.push(("people", people(&refused.people)));
-            self.audit_write(NewEvent { tenant, action: Action::LoginsRefused, time: now, facts }).await?;
+        drop_oldest(&mut pending);
+        while let Some(event) = pending.front() {
+            if let Err(failure) = self.audit_write(event).await {
+                // Next time the others come first, should it be this one's own fault.
+                pending.rotate_left(1);
+                return Err(failure);
+            }
+            pending.pop_front();
         }
         Ok(())
     }
 
-    async fn by_tenant(&self, logins: Tally<Who>) -> Result<HashMap<TenantId, OfTenant>, Failure> {
+    async fn by_tenant(&self, logins: &Tally<Who>) -> Result<HashMap<TenantId, OfTenant>, Failure> {
         let mut found: HashMap<TenantId, OfTenant> = HashMap::new();
-        for (who, reasons) in logins.counts {
+        for (who, reasons) in &logins.counts {
             let conn = &mut self.store.read().await?;
             let user = match who {
                 Who::Email(email) => {
@@ -159,19 +191,27 @@ impl App {
                     person_by_email(conn, &email).await?.map(|person| person.id)
                 }
                 Who::Challenge(digest) => {
-                    challenge_by_digest(conn, Digest::from_bytes(&digest)).await?.map(|waiting| waiting.user)
+                    challenge_by_digest(conn, Digest::from_bytes(digest)).await?.map(|waiting| waiting.user)
                 }
             };
             let Some(user) = user else { continue };
             for (tenant, _) in memberships(conn, user, TENANTS).await? {
                 let of_tenant = found.entry(tenant).or_default();
-                for (reason, many) in &reasons {
+                for (reason, many) in reasons {
                     *of_tenant.reasons.entry(reason).or_default() += many;
                     *of_tenant.people.entry(user).or_default() += many;
                 }
             }
         }
         Ok(found)
+    }
+}
+
+fn drop_oldest(pending: &mut VecDeque<NewEvent>) {
+    let over = pending.len().saturating_sub(MOST_PENDING);
+    if over > 0 {
+        tracing::warn!(entries = over, "too many entries of refusals wait; the oldest are dropped");
+        pending.drain(..over);
     }
 }
 

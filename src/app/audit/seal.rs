@@ -229,6 +229,6 @@ impl App {
             let _ = write!(text, "{separator}{log}:{}:{}", tree.size(), tree.root());
         }
         let facts = vec![("logs", text)];
-        self.audit_write(NewEvent { tenant: PLATFORM, action: Action::AuditSealed, time: now, facts }).await
+        self.audit_write(&NewEvent { tenant: PLATFORM, action: Action::AuditSealed, time: now, facts }).await
     }
 }

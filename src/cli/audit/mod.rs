@@ -14,7 +14,7 @@ use crate::client::Repeat;
 use crate::domain::audit::checkpoint::{Checkpoint, MAX_NOTE, Note};
 use crate::pb::v1::{
     EraseAuditFieldsRequest, EraseAuditFieldsResponse, ExportEventsRequest, GetCheckpointRequest,
-    ListEventsRequest, ListEventsResponse, SetLegalHoldRequest,
+    ListEventsRequest, SetLegalHoldRequest,
 };
 use args::{CheckpointArgs, EraseArgs, ExportArgs, HoldArgs, ListArgs, VerifyArgs};
 use jiff::SignedDuration;
@@ -39,9 +39,8 @@ pub async fn run(verb: AuditVerb, global: &Global, world: &mut World) -> Result<
 
 async fn list(args: ListArgs, mut session: Session<'_>) -> Result<(), Failure> {
     let now = session.world.now;
-    let mut request = ListEventsRequest {
+    let request = ListEventsRequest {
         page_size: args.page.page_size,
-        page_token: args.page.page_token.clone(),
         actor: args.actor,
         action: args.action,
         target: args.target,
@@ -51,22 +50,11 @@ async fn list(args: ListArgs, mut session: Session<'_>) -> Result<(), Failure> {
         ..ListEventsRequest::default()
     };
     let client = session.client.audit();
-    let mut answer = ListEventsResponse::default();
-    for _ in 0..args.page.pages() {
-        let page = session.call(Repeat::Safe, || {
-            let (mut client, request) = (client.clone(), request.clone());
-            async move { client.list_events(request).await }
-        });
-        let page = page.await?;
-        answer.events.extend(page.events);
-        answer.next_page_token.clone_from(&page.next_page_token);
-        request.page_token = page.next_page_token;
-        if answer.next_page_token.is_empty() {
-            break;
-        }
-    }
-    session.world.output.show(&answer)?;
-    args.page.say_more(&mut session.world.output, &answer.next_page_token)
+    let ask = |page_token| {
+        let (mut client, request) = (client.clone(), ListEventsRequest { page_token, ..request.clone() });
+        async move { client.list_events(request).await }
+    };
+    args.page.show(&mut session, ask).await
 }
 
 async fn export(args: ExportArgs, mut session: Session<'_>) -> Result<(), Failure> {

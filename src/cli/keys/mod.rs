@@ -13,7 +13,7 @@ use crate::cli::session::Session;
 use crate::client::{Presented, Repeat};
 use crate::pb::v1::{
     ApiKeyKind, CreateApiKeyRequest, Environment, GetApiKeyRequest, ImportApiKeyRequest, ListApiKeysRequest,
-    ListApiKeysResponse, RevokeApiKeyRequest, RotateApiKeyRequest, UpdateApiKeyRequest,
+    RevokeApiKeyRequest, RotateApiKeyRequest, UpdateApiKeyRequest,
 };
 use args::{CreateArgs, GetArgs, ImportArgs, ListArgs, RevokeArgs, RotateArgs, UpdateArgs};
 use jiff::Timestamp;
@@ -71,24 +71,13 @@ async fn rotate(args: RotateArgs, mut session: Session<'_>) -> Result<(), Failur
 }
 
 async fn list(args: ListArgs, mut session: Session<'_>) -> Result<(), Failure> {
-    let mut request = list_request(&args);
+    let request = list_request(&args);
     let client = session.client.keys();
-    let mut answer = ListApiKeysResponse::default();
-    for _ in 0..args.page.pages() {
-        let page = session.call(Repeat::Safe, || {
-            let (mut client, request) = (client.clone(), request.clone());
-            async move { client.list_api_keys(request).await }
-        });
-        let page = page.await?;
-        answer.api_keys.extend(page.api_keys);
-        answer.next_page_token.clone_from(&page.next_page_token);
-        request.page_token = page.next_page_token;
-        if answer.next_page_token.is_empty() {
-            break;
-        }
-    }
-    session.world.output.show(&answer)?;
-    args.page.say_more(&mut session.world.output, &answer.next_page_token)
+    let ask = |page_token| {
+        let (mut client, request) = (client.clone(), ListApiKeysRequest { page_token, ..request.clone() });
+        async move { client.list_api_keys(request).await }
+    };
+    args.page.show(&mut session, ask).await
 }
 
 async fn get(args: GetArgs, mut session: Session<'_>) -> Result<(), Failure> {
@@ -191,11 +180,11 @@ fn rotate_request(args: RotateArgs) -> Result<RotateApiKeyRequest, Failure> {
 fn list_request(args: &ListArgs) -> ListApiKeysRequest {
     ListApiKeysRequest {
         page_size: args.page.page_size,
-        page_token: args.page.page_token.clone(),
         user_id: args.user.clone().unwrap_or_default(),
         kind: args.kind.map_or(ApiKeyKind::Unspecified, ApiKeyKind::from).into(),
         show_revoked: args.show_revoked,
         min_revision: String::new(),
+        ..ListApiKeysRequest::default()
     }
 }
 

@@ -13,8 +13,8 @@ use crate::cli::session::Session;
 use crate::client::Repeat;
 use crate::pb::v1::{
     ApiKeyKind, CreateTenantRequest, DeleteTenantRequest, GetTenantRequest, GetTenantResponse,
-    ListMembersRequest, ListMembersResponse, ListTenantsRequest, ListTenantsResponse, ResumeTenantRequest,
-    SetIpAllowlistRequest, SuspendTenantRequest, UpdateTenantRequest,
+    ListMembersRequest, ListTenantsRequest, ResumeTenantRequest, SetIpAllowlistRequest, SuspendTenantRequest,
+    UpdateTenantRequest,
 };
 use args::{AllowlistArgs, CreateArgs, DeleteArgs, OneArgs, ResumeArgs, SuspendArgs, UpdateArgs};
 use prost_types::FieldMask;
@@ -69,28 +69,13 @@ async fn one(id: String, session: &mut Session<'_>) -> Result<GetTenantResponse,
 }
 
 async fn list(args: PageArgs, mut session: Session<'_>) -> Result<(), Failure> {
-    let mut request = ListTenantsRequest {
-        page_size: args.page_size,
-        page_token: args.page_token.clone(),
-        ..ListTenantsRequest::default()
-    };
+    let request = ListTenantsRequest { page_size: args.page_size, ..<_>::default() };
     let client = session.client.tenancy();
-    let mut answer = ListTenantsResponse::default();
-    for _ in 0..args.pages() {
-        let page = session.call(Repeat::Safe, || {
-            let (mut client, request) = (client.clone(), request.clone());
-            async move { client.list_tenants(request).await }
-        });
-        let page = page.await?;
-        answer.tenants.extend(page.tenants);
-        answer.next_page_token.clone_from(&page.next_page_token);
-        request.page_token = page.next_page_token;
-        if answer.next_page_token.is_empty() {
-            break;
-        }
-    }
-    session.world.output.show(&answer)?;
-    args.say_more(&mut session.world.output, &answer.next_page_token)
+    let ask = |page_token| {
+        let (mut client, request) = (client.clone(), ListTenantsRequest { page_token, ..request.clone() });
+        async move { client.list_tenants(request).await }
+    };
+    args.show(&mut session, ask).await
 }
 
 async fn update(args: UpdateArgs, mut session: Session<'_>) -> Result<(), Failure> {
@@ -150,28 +135,13 @@ async fn delete(args: DeleteArgs, mut session: Session<'_>) -> Result<(), Failur
 
 /// Lists members, for `tenant members` and `member list`.
 pub async fn members(args: PageArgs, mut session: Session<'_>) -> Result<(), Failure> {
-    let mut request = ListMembersRequest {
-        page_size: args.page_size,
-        page_token: args.page_token.clone(),
-        ..ListMembersRequest::default()
-    };
+    let request = ListMembersRequest { page_size: args.page_size, ..<_>::default() };
     let client = session.client.tenancy();
-    let mut answer = ListMembersResponse::default();
-    for _ in 0..args.pages() {
-        let page = session.call(Repeat::Safe, || {
-            let (mut client, request) = (client.clone(), request.clone());
-            async move { client.list_members(request).await }
-        });
-        let page = page.await?;
-        answer.members.extend(page.members);
-        answer.next_page_token.clone_from(&page.next_page_token);
-        request.page_token = page.next_page_token;
-        if answer.next_page_token.is_empty() {
-            break;
-        }
-    }
-    session.world.output.show(&answer)?;
-    args.say_more(&mut session.world.output, &answer.next_page_token)
+    let ask = |page_token| {
+        let (mut client, request) = (client.clone(), ListMembersRequest { page_token, ..request.clone() });
+        async move { client.list_members(request).await }
+    };
+    args.show(&mut session, ask).await
 }
 
 async fn allowlist(args: AllowlistArgs, mut session: Session<'_>) -> Result<(), Failure> {

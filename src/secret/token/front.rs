@@ -24,9 +24,16 @@ pub fn claimed_session(token: &str) -> Option<SessionId> {
     claims::Members::read(&Parts::of(token)?.payload()?)?.sid.parse().readable()
 }
 
+/// The header of our own tokens, as they begin with it: in base64url (RFC 7515 §4, §7.1).
+pub(super) fn header_of(algorithm: Algorithm, kid: &Kid) -> String {
+    let header = format!(r#"{{"alg":"{}","kid":"{kid}","typ":"{TYPE}"}}"#, algorithm.name());
+    URL_SAFE_NO_PAD.encode(header)
+}
+
 /// A token, taken apart at its dots (RFC 7515 §7.1).
 pub(super) struct Parts<'a> {
-    header: &'a str,
+    /// The header as it came, in base64url.
+    pub(super) header: &'a str,
     payload: &'a str,
     signature: &'a str,
     /// What is signed: header and payload with the dot between them.

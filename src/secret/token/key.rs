@@ -73,9 +73,9 @@ impl VerifyingKey {
         self.public.as_ref().map(|jwk| jwk.published(&self.kid))
     }
 
-    /// Whether the signature is this key's over the message.
-    pub(super) fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.check.holds(message, signature)
+    /// Whether the signature is this key's over the message of that SHA-256.
+    pub(super) fn holds(&self, message: &[u8], sha256: impl FnOnce() -> [u8; 32], signature: &[u8]) -> bool {
+        self.check.holds(message, sha256, signature)
     }
 
     /// The public half in the form that states carry.

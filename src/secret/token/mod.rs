@@ -10,6 +10,7 @@
 //! fetched for it.
 
 mod claims;
+mod digested;
 mod front;
 mod jwk;
 mod key;
@@ -20,6 +21,7 @@ mod signature;
 mod signed;
 
 pub use claims::{AccessClaims, BadClaims, Proven};
+pub use digested::Digested;
 pub use front::{MAX_TOKEN, claimed_session};
 pub use key::{KeyFault, SigningKey, VerifyingKey};
 pub use keyset::{Expect, Keyset, TokenFault};

@@ -36,7 +36,8 @@ impl<'a> Rest<'a> {
     fn text(&mut self, before: &str) -> Option<&'a str> {
         let (text, rest) = self.0.strip_prefix(before)?.split_once('"')?;
         self.0 = rest;
-        text.bytes().all(|byte| byte >= b' ' && byte != b'\\').then_some(text)
+        let sound = |byte: u8| byte >= b' ' && byte != b'\\';
+        text.bytes().fold(true, |all, byte| all & sound(byte)).then_some(text)
     }
 
     /// A number after `before`, without sign, leading zero, fraction or exponent.

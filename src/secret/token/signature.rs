@@ -1,6 +1,7 @@
 //! Signatures, by the cryptographic library.
 
 use super::jwk::PublicJwk;
+use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
@@ -15,7 +16,9 @@ pub(super) const MAX_SIGNATURE: usize = 256;
 
 /// What verifies signatures: a key for one algorithm, read once.
 pub(super) enum Check {
-    /// The public half of a pair.
+    /// The public half of a pair that signs SHA-256 digests: of RS256 and ES256.
+    Hashed(ParsedPublicKey),
+    /// The public half of a pair that signs messages: of `EdDSA`.
     Public(ParsedPublicKey),
     /// A secret.
     Shared(Box<hmac::Key>),
@@ -35,13 +38,20 @@ impl Check {
             PublicJwk::Ed25519 { x } => ParsedPublicKey::new(&ED25519, x),
         };
         let Ok(key) = parsed else { return None };
-        Some(Self::Public(key))
+        Some(match jwk {
+            PublicJwk::Rsa { .. } | PublicJwk::P256 { .. } => Self::Hashed(key),
+            PublicJwk::Ed25519 { .. } => Self::Public(key),
+        })
     }
 
-    /// Whether the signature is that key's over the message. The library compares
-    /// the tags of HS256 in constant time.
-    pub(super) fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
+    /// Whether the signature is that key's over the message of that SHA-256. The library
+    /// compares the tags of HS256 in constant time.
+    pub(super) fn holds(&self, message: &[u8], sha256: impl FnOnce() -> [u8; 32], signature: &[u8]) -> bool {
         match self {
+            Self::Hashed(key) => {
+                let digest = digest::Digest::import_less_safe(&sha256(), &digest::SHA256);
+                digest.is_ok_and(|digest| key.verify_digest_sig(&digest, signature).is_ok())
+            }
             Self::Public(key) => key.verify_sig(message, signature).is_ok(),
             Self::Shared(key) => hmac::verify(key, message, signature).is_ok(),
         }

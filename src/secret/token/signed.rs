@@ -1,7 +1,7 @@
 //! New tokens.
 
 use super::claims::{AccessClaims, BadClaims};
-use super::front::TYPE;
+use super::front::header_of;
 use super::key::SigningKey;
 use crate::domain::Digest;
 use crate::secret::sha256;
@@ -45,15 +45,11 @@ pub enum SignFault {
 impl SigningKey {
     /// A token that claims this (RFC 7515 §7.1, RFC 9068 §2).
     pub fn sign(&self, claims: &AccessClaims) -> Result<SignedToken, SignFault> {
-        let header = format!(
-            r#"{{"alg":"{}","kid":"{}","typ":"{TYPE}"}}"#,
-            self.public().algorithm().name(),
-            self.kid()
-        );
+        let header = header_of(self.public().algorithm(), self.kid());
         let payload = claims.write()?;
         // Long enough for RS256: a text that grew would leave copies behind.
-        let mut token = Zeroizing::new(String::with_capacity(512 + (header.len() + payload.len()) * 4 / 3));
-        URL_SAFE_NO_PAD.encode_string(header, &mut token);
+        let mut token = Zeroizing::new(String::with_capacity(512 + header.len() + payload.len() * 4 / 3));
+        token.push_str(&header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         let signature = self.signature(token.as_bytes()).ok_or(SignFault::Signature)?;
