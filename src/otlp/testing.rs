@@ -85,6 +85,10 @@ impl Gate for TestGate {
         Ok(None)
     }
 
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_790_000_000_000_000)
+    }
+
     fn correlation(&self, headers: &HeaderMap) -> Correlation {
         let sent = headers.get("x-correlation-id").and_then(|sent| Correlation::parse(sent.as_bytes()));
         sent.unwrap_or_else(|| Correlation::parse(b"made").unwrap())

@@ -33,6 +33,9 @@ pub struct Metrics {
     pub otlp_items: IntCounterVec,
     /// Attributes that named a tenant and were taken out, by signal.
     pub otlp_stripped: IntCounterVec,
+    /// Copies of OTLP requests for mirrors by what became of them: `sent`,
+    /// `failed`, or `dropped` by a full queue.
+    pub otlp_mirrored: IntCounterVec,
     /// Streams and waiting calls that ended because their credential did.
     pub streams_cut: IntCounter,
     /// Open connections.
@@ -116,6 +119,11 @@ impl Metrics {
                 "doorward_otlp_stripped_total",
                 "Attributes taken out of requests because they named a tenant.",
                 &["signal"],
+            )?,
+            otlp_mirrored: counters(
+                "doorward_otlp_mirrored_total",
+                "Copies of OTLP requests for mirrors.",
+                &["outcome"],
             )?,
             streams_cut: counter(
                 "doorward_streams_cut_total",

@@ -20,6 +20,8 @@ mod cut;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod ingest;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod matrix;

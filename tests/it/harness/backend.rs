@@ -25,6 +25,7 @@ use prost::Message;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
@@ -71,6 +72,7 @@ pub struct Backend {
 struct State {
     arrivals: Mutex<Vec<Arrival>>,
     down: AtomicBool,
+    held: watch::Sender<bool>,
 }
 
 impl Backend {
@@ -116,6 +118,11 @@ impl Backend {
         self.state.down.store(down, Ordering::SeqCst);
     }
 
+    /// Whether it shall keep its answers back from now on.
+    pub fn set_held(&self, held: bool) {
+        self.state.held.send_replace(held);
+    }
+
     /// Takes what has arrived since the last time.
     pub fn take(&self) -> Vec<Arrival> {
         std::mem::take(&mut *self.state.arrivals.lock().unwrap())
@@ -123,7 +130,7 @@ impl Backend {
 }
 
 impl State {
-    fn receive<M: Message, A: Default>(
+    async fn receive<M: Message, A: Default>(
         &self,
         signal: &'static str,
         request: &Request<M>,
@@ -138,6 +145,9 @@ impl State {
             metadata: request.metadata().clone(),
             bytes: request.get_ref().encode_to_vec(),
         });
+        // The sender is this back end's own: it is there as long as anybody waits.
+        let mut held = self.held.subscribe();
+        drop(held.wait_for(|held| !held).await);
         Ok(Response::new(A::default()))
     }
 }
@@ -173,7 +183,7 @@ impl TraceService for State {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let resources = request.get_ref().resource_spans.clone().into_iter().map(|part| part.resource);
-        self.receive("traces", &request, resources)
+        self.receive("traces", &request, resources).await
     }
 }
 
@@ -184,7 +194,7 @@ impl MetricsService for State {
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let resources = request.get_ref().resource_metrics.clone().into_iter().map(|part| part.resource);
-        self.receive("metrics", &request, resources)
+        self.receive("metrics", &request, resources).await
     }
 }
 
@@ -195,7 +205,7 @@ impl LogsService for State {
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
         let resources = request.get_ref().resource_logs.clone().into_iter().map(|part| part.resource);
-        self.receive("logs", &request, resources)
+        self.receive("logs", &request, resources).await
     }
 }
 
