@@ -21,7 +21,8 @@ use super::routes::Routes;
 use super::sink::Lines;
 use super::splice::{Malformed, Policy, Spliced, splice};
 use super::{Options, Signal};
-use crate::app::{Caller, Terms};
+use crate::app::{Caller, Meter, Terms};
+use crate::domain::ingest::Ingested;
 use crate::domain::{Correlation, Failure, Fault, Reason, Refusal, TenantId, Timestamp};
 use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
 use crate::protocol::Side;
@@ -85,6 +86,7 @@ pub struct Gateway {
     routes: Routes,
     forward_timeout: Duration,
     metrics: Arc<Metrics>,
+    meter: Arc<Meter>,
     /// Spreads the waits that senders are told, so that they do not come back all at once.
     turn: AtomicU64,
 }
@@ -125,7 +127,8 @@ struct Prepared {
 }
 
 impl Gateway {
-    /// A gateway to the back ends of `options`. Must be called within a tokio runtime. `lines` is where a sink writes.
+    /// A gateway to the back ends of `options`. Must be called within a tokio runtime. `lines` is where a sink writes,
+    /// `meter` counts what keys send.
     ///
     /// # Errors
     /// The back end cannot be used.
@@ -134,6 +137,7 @@ impl Gateway {
         gate: Arc<dyn Gate>,
         metrics: Arc<Metrics>,
         lines: Arc<dyn Lines>,
+        meter: Arc<Meter>,
     ) -> Result<Self, BadTarget> {
         Ok(Self {
             gate,
@@ -143,6 +147,7 @@ impl Gateway {
             routes: Routes::new(options, lines, &metrics)?,
             forward_timeout: options.forward_timeout(),
             metrics,
+            meter,
             turn: AtomicU64::new(0),
         })
     }
@@ -223,7 +228,11 @@ impl Gateway {
     /// The refusal, ready to be written.
     pub async fn take(&self, sender: &Sender, parcel: Parcel) -> Result<Export, Box<Denied>> {
         let signal = parcel.signal;
-        match self.pass_on(sender, parcel).await {
+        let bytes_in = parcel.packed.bytes.len() as u64;
+        let mut sent = Ingested { requests: 1, bytes_in, ..Ingested::default() };
+        let taken = self.pass_on(sender, parcel, &mut sent).await;
+        self.note(sender, signal, sent);
+        match taken {
             Ok(export) => {
                 self.count(signal.name(), "accepted");
                 Ok(export)
@@ -249,13 +258,15 @@ impl Gateway {
         Box::new(denied)
     }
 
-    async fn pass_on(&self, sender: &Sender, parcel: Parcel) -> Result<Export, Failure> {
+    async fn pass_on(&self, sender: &Sender, parcel: Parcel, sent: &mut Ingested) -> Result<Export, Failure> {
         let Parcel { signal, packed, held, deadline } = parcel;
         let packed_bytes = packed.bytes.len();
         sender.charge(packed_bytes, 0, self.gate.now());
         let (Prepared { plain, spliced }, held) = self.prepare(sender, signal, packed, held).await?;
         let Spliced { body, items, stripped } = spliced;
         sender.charge(plain.saturating_sub(packed_bytes), items, self.gate.now());
+        sent.rejected = items;
+        let bytes_out = body.len() as u64;
         self.metrics.otlp_bytes.with_label_values(&[signal.name()]).inc_by(body.len() as u64);
         // The body may have taken long to come.
         self.gate.still_good(&sender.terms)?;
@@ -267,6 +278,8 @@ impl Gateway {
             let copies = self.routes.copies(&batch);
             export = self.receive(sender, self.routes.export(batch.clone(), timeout)).await?;
             copies.go();
+            sent.rejected = export.rejected().min(items);
+            (sent.accepted, sent.bytes_out) = (items - sent.rejected, bytes_out);
             // Nothing is acknowledged to a key that was revoked meanwhile.
             self.gate.still_good(&sender.terms)?;
         }
@@ -321,6 +334,16 @@ impl Gateway {
         *wait = wait.max(&mut Duration::from_secs(1)).saturating_add(spread);
         if !patient {
             *wait = (*wait).min(PATIENCE);
+        }
+    }
+
+    /// Counts what a key sent, in metrics and by the key.
+    fn note(&self, sender: &Sender, signal: Signal, sent: Ingested) {
+        let (metrics, name) = (&self.metrics, &[signal.name()]);
+        metrics.otlp_received.with_label_values(name).inc_by(sent.bytes_in);
+        metrics.otlp_rejected.with_label_values(name).inc_by(sent.rejected);
+        if let Some(key) = sender.caller.verified.credential.key() {
+            self.meter.count(sender.tenant(), key, signal.telemetry(), sent);
         }
     }
 

@@ -166,7 +166,8 @@ pub fn options(backend: &str) -> Options {
 pub fn gateway(options: &Options) -> (Arc<Gateway>, Kept) {
     let kept = Kept::default();
     let metrics = Arc::new(Metrics::new().unwrap());
-    let gateway = Gateway::new(options, Arc::new(TestGate), metrics, Arc::new(kept.clone())).unwrap();
+    let gateway =
+        Gateway::new(options, Arc::new(TestGate), metrics, Arc::new(kept.clone()), Arc::default()).unwrap();
     (Arc::new(gateway), kept)
 }
 

@@ -29,6 +29,10 @@ pub struct Metrics {
     pub otlp_requests: IntCounterVec,
     /// Bytes of OTLP requests, after decompression, by signal.
     pub otlp_bytes: IntCounterVec,
+    /// Bytes of OTLP requests as received, by signal.
+    pub otlp_received: IntCounterVec,
+    /// Spans, data points and log records that no back end took, by signal.
+    pub otlp_rejected: IntCounterVec,
     /// Spans, data points and log records passed on, by signal.
     pub otlp_items: IntCounterVec,
     /// Attributes that named a tenant and were taken out, by signal.
@@ -108,6 +112,16 @@ impl Metrics {
             otlp_bytes: counters(
                 "doorward_otlp_bytes_total",
                 "Bytes of OTLP requests, decompressed.",
+                &["signal"],
+            )?,
+            otlp_received: counters(
+                "doorward_otlp_received_bytes_total",
+                "Bytes of OTLP requests, as received.",
+                &["signal"],
+            )?,
+            otlp_rejected: counters(
+                "doorward_otlp_rejected_items_total",
+                "Items that no back end took.",
                 &["signal"],
             )?,
             otlp_items: counters(

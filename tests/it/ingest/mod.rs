@@ -1,5 +1,6 @@
 //! What stands between a sender and the back end, besides the key: quotas, shares, routes, meters.
 mod cut;
+mod meter;
 mod quota;
 mod routes;
 mod share;
