@@ -276,7 +276,7 @@ impl Gateway {
                 deadline.map_or(self.forward_timeout, |deadline| deadline.min(self.forward_timeout));
             let batch = sender.batch(signal, body, items, stripped);
             let copies = self.routes.copies(&batch);
-            export = self.receive(sender, self.routes.export(batch.clone(), timeout)).await?;
+            export = self.receive(sender, self.routes.export(batch, timeout)).await?;
             copies.go();
             sent.rejected = export.rejected().min(items);
             (sent.accepted, sent.bytes_out) = (items - sent.rejected, bytes_out);

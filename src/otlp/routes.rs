@@ -33,7 +33,8 @@ pub struct Routes {
 
 /// Copies of a batch that go once it was acknowledged.
 pub struct Copies<'a> {
-    batch: &'a Batch,
+    /// Where there is a mirror for it.
+    batch: Option<Batch>,
     to: Vec<&'a Mirror>,
 }
 
@@ -77,17 +78,19 @@ impl Routes {
     }
 
     /// The mirrors of a batch.
-    pub fn copies<'a>(&'a self, batch: &'a Batch) -> Copies<'a> {
+    pub fn copies(&self, batch: &Batch) -> Copies<'_> {
         let own = named(&self.own_mirrors, batch).into_iter().flatten();
-        Copies { batch, to: self.mirrors.iter().chain(own).collect() }
+        let to: Vec<_> = self.mirrors.iter().chain(own).collect();
+        Copies { batch: (!to.is_empty()).then(|| batch.clone()), to }
     }
 }
 
 impl Copies<'_> {
     /// Lets them go. Waits for nobody: what has no room is dropped and counted.
     pub fn go(self) {
+        let Some(batch) = self.batch else { return };
         for mirror in self.to {
-            mirror.offer(self.batch.clone());
+            mirror.offer(batch.clone());
         }
     }
 }
