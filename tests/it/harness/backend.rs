@@ -22,6 +22,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -71,6 +72,7 @@ pub struct Backend {
 struct State {
     arrivals: Mutex<Vec<Arrival>>,
     down: AtomicBool,
+    refusals: Mutex<HashMap<&'static str, Status>>,
 }
 
 impl Backend {
@@ -116,6 +118,12 @@ impl Backend {
         self.state.down.store(down, Ordering::SeqCst);
     }
 
+    /// Answers the next request of each signal with this status.
+    pub fn refuse_each_once(&self, status: &Status) {
+        let refusals = ["traces", "metrics", "logs"].map(|signal| (signal, status.clone()));
+        *self.state.refusals.lock().unwrap() = HashMap::from(refusals);
+    }
+
     /// Takes what has arrived since the last time.
     pub fn take(&self) -> Vec<Arrival> {
         std::mem::take(&mut *self.state.arrivals.lock().unwrap())
@@ -131,6 +139,9 @@ impl State {
     ) -> Result<Response<A>, Status> {
         if self.down.load(Ordering::SeqCst) {
             return Err(Status::unavailable("the back end was told to be down"));
+        }
+        if let Some(status) = self.refusals.lock().unwrap().remove(signal) {
+            return Err(status);
         }
         self.arrivals.lock().unwrap().push(Arrival {
             signal,
