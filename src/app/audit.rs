@@ -48,7 +48,7 @@ impl App {
         size: u16,
     ) -> Result<(Vec<Shown>, bool), Failure> {
         let tenant = audited(caller, Permission::AUDIT_READ, platform)?;
-        let conn = &mut self.store.read().await?;
+        let conn = &mut self.store.read(tenant).await?;
         let mut found = pages::page(conn, tenant, filter, size.saturating_add(1)).await?;
         let more = found.len() > usize::from(size);
         found.truncate(usize::from(size));

@@ -14,7 +14,7 @@ use crate::store::keys::key_insert;
 use crate::store::members::member_insert;
 use crate::store::tenants::{tenant_insert, tenant_page};
 use crate::store::users::user_insert;
-use crate::store::{Error, Store};
+use crate::store::{Across, Error, Store};
 
 /// What a fresh Doorward begins with. The secrets exist here and nowhere else.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Beginning {
 /// Whether there is a tenant already, and which was last made.
 pub async fn existing_tenant(store: &Store) -> Result<Option<TenantId>, Error> {
     let page = Page { size: 1, after: None };
-    let tenants = tenant_page(&mut store.read().await?, None, page).await?;
+    let tenants = tenant_page(&mut store.read(Across::Instance).await?, None, page).await?;
     Ok(tenants.first().map(|tenant| tenant.state.id))
 }
 
@@ -75,7 +75,7 @@ pub async fn begin(
     let row = super::tenants::new_tenant(tenant, &wanted, now);
     let event = Event::new(tenant, Action::TenantCreated, tenant, now, entropy);
     store
-        .write(&Actor::system("bootstrap"), event, async move |tx| {
+        .write_across(Across::Instance, &Actor::system("bootstrap"), event, async move |tx| {
             tx.fact("by", "bootstrap");
             tenant_insert(tx, &row).await?;
             let user = UserState { id: owner, email, operator: true, disabled: false };

@@ -2,7 +2,7 @@
 //! written down before it is made, the tenant closes the grant.
 
 use super::{App, Caller};
-use crate::domain::audit::{Action, Actor, Event};
+use crate::domain::audit::{Action, Actor, Event, Presented};
 use crate::domain::break_glass::{Allowed, CLOSED_FOR, GrantState, Stated, Tries};
 use crate::domain::reading::Reading;
 use crate::domain::throttle::Network;
@@ -11,7 +11,7 @@ use crate::domain::{
     Timestamp,
 };
 use crate::secret::MasterKey;
-use crate::store::{Error, Written, break_glass as rows};
+use crate::store::{Across, Error, Written, break_glass as rows};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -214,7 +214,8 @@ impl App {
 
     /// Whether letters go out is no reason to keep a call in an emergency waiting or to refuse it.
     async fn tell_the_owner(&self, knock: &Knock, grant: &GrantState, now: Timestamp) {
-        let owners = async { rows::owners(&mut self.store.read().await?, knock.tenant).await }.await;
+        let owners =
+            async { rows::owners(&mut self.store.read(knock.tenant).await?, knock.tenant).await }.await;
         match owners {
             Ok(owners) => {
                 for owner in owners {
@@ -303,7 +304,7 @@ impl App {
     /// Closes grants that are past their end, so that no view keeps them.
     pub async fn break_glass_tidy(&self) -> Result<(), Failure> {
         let now = self.clock.now();
-        for grant in rows::grants_over(&mut self.store.read().await?, now).await? {
+        for grant in rows::grants_over(&mut self.store.read(Across::Jobs).await?, now).await? {
             let event = Event::new(grant.tenant, Action::BreakGlassClosed, grant.id, now, &*self.entropy);
             let store = self.store.clone();
             let writing = async move {
@@ -322,7 +323,7 @@ impl App {
     /// When the configured master key was first used, if it was.
     pub async fn break_glass_key_used(&self) -> Result<Option<Timestamp>, Failure> {
         let Some(glass) = &self.break_glass else { return Ok(None) };
-        Ok(rows::key_first_used(&mut self.store.read().await?, &glass.key_id()).await?)
+        Ok(rows::key_first_used(&mut self.store.read(Across::Instance).await?, &glass.key_id()).await?)
     }
 }
 
@@ -331,7 +332,7 @@ impl Knock {
         Actor {
             home: None,
             id: grant.map_or_else(|| "break_glass".to_owned(), |grant| grant.to_string()),
-            credential: grant.map(CredentialId::Grant),
+            credential: grant.map(|grant| Presented { id: CredentialId::Grant(grant), tenant: self.tenant }),
             address: self.address,
             correlation: self.correlation.to_string(),
         }

@@ -1,7 +1,7 @@
 //! Who makes a call.
 
 use super::{Terms, Verified};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Presented};
 use crate::domain::keys::Environment;
 use crate::domain::{Correlation, Permission, Permissions, Refusal, TenantId, UserId};
 use std::net::IpAddr;
@@ -72,7 +72,10 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         Actor {
             id: self.name(),
-            credential: Some(self.verified.credential),
+            credential: Some(Presented {
+                id: self.verified.credential,
+                tenant: self.home.unwrap_or(self.tenant()),
+            }),
             home: self.home,
             address: self.address,
             correlation: self.correlation.to_string(),

@@ -16,7 +16,7 @@ use crate::store::members::{Member, member_by_id, member_count, member_get, memb
 use crate::store::people::{self, Person};
 use crate::store::tenants::{tenant_by_id, tenant_for_update};
 use crate::store::users::{user_by_email, user_insert};
-use crate::store::{Error, Tx, Written, keys};
+use crate::store::{Across, Error, Tx, Written, keys};
 
 /// An invitation that somebody wants.
 #[derive(Debug, Clone)]
@@ -118,7 +118,8 @@ impl App {
         page: Page,
     ) -> Result<(Vec<Waiting>, bool), Failure> {
         caller.must(Permission::ADMIN_USERS)?;
-        let (conn, tenant) = (&mut self.store.read().await?, caller.tenant());
+        let tenant = caller.tenant();
+        let conn = &mut self.store.read(tenant).await?;
         let mut found = rows::invitation_page(conn, tenant, page).await?;
         let more = found.len() > usize::from(page.size);
         found.truncate(usize::from(page.size));
@@ -140,7 +141,7 @@ impl App {
         caller.must(Permission::ADMIN_USERS)?;
         self.must_mail()?;
         let (now, tenant, may) = (self.clock.now(), caller.tenant(), caller.verified.permissions);
-        let found = rows::invitation_by_id(&mut self.store.read().await?, tenant, id).await?;
+        let found = rows::invitation_by_id(&mut self.store.read(tenant).await?, tenant, id).await?;
         let email = found.ok_or_else(|| self.absent(no_invitation()))?.email;
         let counted = self.count_letter(&email, now).await?;
         let token = Bearer::mint(Class::Invitation, &*self.entropy);
@@ -204,7 +205,7 @@ impl App {
     ) -> Result<Written<Joined>, Failure> {
         let now = self.clock.now();
         let Ok(token) = Bearer::parse(Class::Invitation, token) else { return Err(over().into()) };
-        let conn = &mut self.store.read().await?;
+        let conn = &mut self.store.read(Across::People).await?;
         let found = rows::invitation_by_token(conn, token.digest()).await?;
         let invitation = found.filter(|it| it.expire_time > now).ok_or_else(|| self.absent(over()))?;
         let person = people::person_by_email(conn, &invitation.email).await?;
@@ -215,7 +216,11 @@ impl App {
         let actor = caller.map_or_else(|| visitor.actor(user), Caller::actor);
         let store = self.store.clone();
         let writing = async move {
-            store.write(&actor, event, async move |tx| join(tx, &invitation, newcomer).await).await
+            store
+                .write_across(Across::People, &actor, event, async move |tx| {
+                    join(tx, &invitation, newcomer).await
+                })
+                .await
         };
         let written = self.store.detached(writing).await?;
         Ok(self.settled_by(written, false, visitor.deadline).await?.0)
@@ -257,7 +262,7 @@ impl App {
 
     /// A letter to this address is one of those that are counted.
     async fn count_letter(&self, email: &Email, now: Timestamp) -> Result<Subject, Failure> {
-        let person = people::person_by_email(&mut self.store.read().await?, email).await?;
+        let person = people::person_by_email(&mut self.store.read(Across::People).await?, email).await?;
         let counted = Subject::Letters(self.account(email, person.as_ref()));
         self.count_try(&[counted], now).await?;
         Ok(counted)
@@ -286,7 +291,7 @@ impl App {
         invitation: &Invitation,
         token: &Bearer,
     ) -> Result<(), Failure> {
-        let found = tenant_by_id(&mut self.store.read().await?, invitation.tenant).await?;
+        let found = tenant_by_id(&mut self.store.read(invitation.tenant).await?, invitation.tenant).await?;
         let tenant = found.map(|tenant| tenant.display_name.as_str().to_owned()).unwrap_or_default();
         let by = caller.verified.principal.email.clone();
         self.people.post(|letters| {

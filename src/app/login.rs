@@ -16,7 +16,7 @@ use crate::secret::{BackupCode, Bearer, Class, Password, TotpSecret};
 use crate::store::passkeys::{self, Enrolled};
 use crate::store::people::{self as rows, Challenge, Person};
 use crate::store::roles::role_title;
-use crate::store::{Error, Tx, factors, sessions, tenants};
+use crate::store::{Across, Error, Tx, factors, sessions, tenants};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -160,7 +160,7 @@ impl App {
         };
         let email: Email =
             attempt.email.trim().parse().map_err(|_bad: crate::domain::users::BadEmail| wrong_login())?;
-        let person = rows::person_by_email(&mut self.store.read().await?, &email).await?;
+        let person = rows::person_by_email(&mut self.store.read(Across::People).await?, &email).await?;
         let known = self.known_device(person.as_ref(), attempt.device_token.as_deref()).await?;
         let account = self.account(&email, person.as_ref());
         let subjects = Subject::of_password(account, known.map(Device), visitor.address.map(Network::of));
@@ -172,7 +172,8 @@ impl App {
         let Place { tenant, life, role } = self.tenant_of(person.id, attempt.tenant.as_deref()).await?;
         let device = device_name(attempt.device_name.as_deref().unwrap_or(&visitor.agent));
         let arrival = Arrival { person, tenant, life, role, known, device, by_password: true };
-        let enrolled = passkeys::enrolled(&mut self.store.read().await?, arrival.person.id).await?;
+        let enrolled =
+            passkeys::enrolled(&mut self.store.read(Across::People).await?, arrival.person.id).await?;
         let outcome = match (enrolled.is_some(), attempt.totp) {
             (true, None) => {
                 self.store.throttle_change(&subjects, Subject::taken_back).await?;
@@ -214,13 +215,13 @@ impl App {
         let over = || Refusal::new(Reason::InvalidLogin, "the login no longer waits; begin it again");
         let Ok(challenge) = Bearer::parse(Class::Challenge, challenge) else { return Err(over().into()) };
         let digest = challenge.digest();
-        let found = rows::challenge_by_digest(&mut self.store.read().await?, digest).await?;
+        let found = rows::challenge_by_digest(&mut self.store.read(Across::People).await?, digest).await?;
         let waiting = found.filter(|waiting| waiting.expire > now).ok_or_else(|| self.absent(over()))?;
         let subjects = subjects_of(&factor, waiting.user, Some(digest), waiting.device.map(Device));
         self.count_try(&subjects, now).await?;
         let purpose = Purpose::SecondFactor(digest);
         let taken = self.factor(waiting.user, &factor, Some(&purpose), now).await?;
-        let found = rows::person_by_id(&mut self.store.read().await?, waiting.user).await?;
+        let found = rows::person_by_id(&mut self.store.read(Across::People).await?, waiting.user).await?;
         let person = found.filter(|person| !person.disabled).ok_or_else(over)?;
         let wanted = waiting.tenant.to_string();
         let Place { tenant, life, role } = self.tenant_of(waiting.user, Some(&wanted)).await?;
@@ -241,7 +242,7 @@ impl App {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let (tenant, user) = (session.state.tenant, session.state.user);
-        let before = rows::person_by_id(&mut self.store.read().await?, user).await?;
+        let before = rows::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let before = before.and_then(|person| person.password_hash);
         let Ok(password) = Password::presented(typed.to_owned()) else { return Ok(()) };
         let hash = self.people.hashing.hash(password).await?;
@@ -249,7 +250,7 @@ impl App {
         let (store, actor) = (self.store.clone(), visitor.actor(user));
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     rows::password_replace(tx, user, before.as_deref(), hash.as_str()).await
                 })
                 .await
@@ -267,7 +268,8 @@ impl App {
         let token = token.map(|token| Bearer::parse(Class::Device, token));
         let (Some(person), Some(Ok(device))) = (person, token) else { return Ok(None) };
         let digest = device.digest();
-        let is_known = rows::device_is_known(&mut self.store.read().await?, person.id, digest).await?;
+        let is_known =
+            rows::device_is_known(&mut self.store.read(Across::People).await?, person.id, digest).await?;
         if !is_known {
             return Ok(None);
         }
@@ -282,7 +284,7 @@ impl App {
     /// person joined.
     pub(super) async fn tenant_of(&self, user: UserId, named: Option<&str>) -> Result<Place, Failure> {
         // From the database: what this replica knows may be a moment old.
-        let conn = &mut self.store.read().await?;
+        let conn = &mut self.store.read(Across::People).await?;
         let named = named.filter(|named| !named.is_empty());
         let found = match named.map(str::parse::<TenantId>) {
             None => {
@@ -351,7 +353,7 @@ impl App {
     ) -> Result<Taken, Failure> {
         match factor {
             Factor::Totp(code) => {
-                let found = factors::totp(&mut self.store.read().await?, user).await?;
+                let found = factors::totp(&mut self.store.read(Across::People).await?, user).await?;
                 let found = found.filter(|found| found.confirmed).ok_or_else(wrong_factor)?;
                 let secret = self.totp_secret(user, &found.secret)?;
                 Ok(Taken::Totp(secret.check(code, now, found.last_step).ok_or_else(wrong_factor)?))
@@ -406,7 +408,7 @@ impl App {
         let proven = arrival.by_password.then(|| arrival.person.password_hash.clone());
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     tx.fact("session", opened.state.id);
                     still_good(tx, user, opened.state.tenant, proven.as_ref()).await?;
                     if let Some(taken) = taken {
@@ -446,7 +448,8 @@ impl App {
         device: Option<Bearer>,
         now: Timestamp,
     ) -> Result<Tokens, Failure> {
-        let tenant = tenants::tenant_by_id(&mut self.store.read().await?, session.state.tenant).await?;
+        let tenant =
+            tenants::tenant_by_id(&mut self.store.read(Across::People).await?, session.state.tenant).await?;
         let ttl = tenant.map_or(0, |tenant| tenant.access_ttl);
         let id = crate::domain::AuditId::new(now, &*self.entropy).to_string();
         let (access, access_life) = self.people.tokens.issue(&session, ttl, id, now)?;

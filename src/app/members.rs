@@ -25,7 +25,7 @@ impl App {
     /// A page of the caller's tenant's members, and whether there is more.
     pub async fn member_list(&self, caller: &Caller, page: Page) -> Result<(Vec<Member>, bool), Failure> {
         caller.must(Permission::MEMBERS_READ)?;
-        let mut conn = self.store.read().await.map_err(Failure::from)?;
+        let mut conn = self.store.read(caller.tenant()).await.map_err(Failure::from)?;
         let mut members = rows::member_page(&mut conn, caller.tenant(), page).await.map_err(Failure::from)?;
         let more = members.len() > usize::from(page.size);
         members.truncate(usize::from(page.size));

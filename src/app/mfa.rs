@@ -7,7 +7,7 @@ use crate::domain::audit::Action;
 use crate::domain::throttle::{Device, Subject};
 use crate::domain::{Digest, Failure, Fault, Reason, Refusal, UserId};
 use crate::secret::{BackupCode, Password, TotpSecret};
-use crate::store::{Error, Written, factors as rows, passkeys, people};
+use crate::store::{Across, Error, Written, factors as rows, passkeys, people};
 use zeroize::Zeroizing;
 
 /// What an authenticator needs to begin.
@@ -25,7 +25,7 @@ impl App {
     /// Begins the enrolment of an authenticator.
     pub async fn totp_enroll(&self, caller: &Caller, password: String) -> Result<Enrolment, Failure> {
         let (user, now) = (caller.person()?, self.clock.now());
-        let found = people::person_by_id(&mut self.store.read().await?, user).await?;
+        let found = people::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let person = found.ok_or_else(|| Refusal::not_found("person"))?;
         if !caller.is_recent(now) || !password.is_empty() {
             self.prove(caller, user, password).await?;
@@ -36,7 +36,11 @@ impl App {
         let event = self.event(caller.tenant(), Action::TotpEnrolled, user, now);
         let (store, actor) = (self.store.clone(), caller.actor());
         let writing = async move {
-            store.write(&actor, event, async move |tx| rows::totp_enroll(tx, user, &sealed).await).await
+            store
+                .write_across(Across::People, &actor, event, async move |tx| {
+                    rows::totp_enroll(tx, user, &sealed).await
+                })
+                .await
         };
         if !self.store.detached(writing).await?.value {
             let message = "there is an authenticator already; remove it first";
@@ -54,7 +58,7 @@ impl App {
         code: &str,
     ) -> Result<Written<Vec<BackupCode>>, Failure> {
         let (user, now) = (caller.person()?, self.clock.now());
-        let found = rows::totp(&mut self.store.read().await?, user).await?;
+        let found = rows::totp(&mut self.store.read(Across::People).await?, user).await?;
         let found = found.filter(|found| !found.confirmed).ok_or_else(|| {
             let message = "no enrolment waits for its confirmation";
             Refusal::new(Reason::FailedPrecondition, message).with("state", "not_enrolling")
@@ -69,7 +73,7 @@ impl App {
         let (store, actor) = (self.store.clone(), caller.actor());
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     Taken::Totp(step).take(tx, user).await?;
                     if !rows::totp_confirm(tx, user).await? {
                         return Err(wrong_factor().into());
@@ -102,7 +106,7 @@ impl App {
         let (store, actor) = (self.store.clone(), caller.actor());
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     let enrolled = passkeys::enrolled_for_update(tx, user).await?;
                     taken.take(tx, user).await?;
                     rows::totp_delete(tx, user).await?;
@@ -134,7 +138,7 @@ impl App {
         let (store, actor) = (self.store.clone(), caller.actor());
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     taken.take(tx, user).await?;
                     rows::backup_codes_replace(tx, user, &digests).await
                 })
@@ -149,7 +153,7 @@ impl App {
     /// Makes sure that it is the person who is there, not their device alone.
     pub(super) async fn prove(&self, caller: &Caller, user: UserId, password: String) -> Result<(), Failure> {
         let now = self.clock.now();
-        let found = people::person_by_id(&mut self.store.read().await?, user).await?;
+        let found = people::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let person = found.ok_or_else(|| Refusal::not_found("person"))?;
         let Ok(password) = Password::presented(password) else {
             return Err(super::login::wrong_login().into());
@@ -166,7 +170,7 @@ impl App {
     }
 
     pub(super) async fn tell_of_factors(&self, user: UserId) -> Result<(), Failure> {
-        let person = people::person_by_id(&mut self.store.read().await?, user).await?;
+        let person = people::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let now = self.clock.now();
         if let Some(person) = person {
             self.people.post(|letters| letters.factor_changed(person.email.clone(), now));

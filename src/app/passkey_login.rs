@@ -9,7 +9,7 @@ use crate::domain::throttle::Subject;
 use crate::domain::{Digest, Failure, Fault, PasskeyId, Refusal, Timestamp, UserId};
 use crate::secret::webauthn::{Assertion, Proof, PublicKey, Purpose, Rejected, request_options};
 use crate::store::passkeys::{self as rows, Enrolled};
-use crate::store::{Error, Tx, people};
+use crate::store::{Across, Error, Tx, people};
 
 /// What somebody brings who logs in with a passkey alone.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl App {
             return Err(wrong_passkey().into());
         }
         let (user, signed) = self.proven(&answer, &Purpose::Login, now).await?;
-        let found = people::person_by_id(&mut self.store.read().await?, user).await?;
+        let found = people::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let person = found.filter(|person| !person.disabled).ok_or_else(wrong_passkey)?;
         let Place { tenant, life, role } = self.tenant_of(user, attempt.tenant.as_deref()).await?;
         let known = self.known_device(Some(&person), attempt.device_token.as_deref()).await?;
@@ -113,7 +113,9 @@ impl App {
         now: Timestamp,
     ) -> Result<(UserId, Signed), Failure> {
         let party = self.relying_party()?;
-        let found = rows::credential_by_id(&mut self.store.read().await?, answer.credential_id()).await?;
+        let found =
+            rows::credential_by_id(&mut self.store.read(Across::People).await?, answer.credential_id())
+                .await?;
         let credential = found.ok_or_else(wrong_passkey)?;
         let owner = credential.user.as_bytes().as_slice();
         if answer.user().is_some_and(|user| user != owner) {

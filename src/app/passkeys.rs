@@ -14,7 +14,7 @@ use crate::secret::webauthn::{
     request_options,
 };
 use crate::store::passkeys::{self as rows, Credential, Enrolled};
-use crate::store::{Error, Written, factors, people};
+use crate::store::{Across, Error, Written, factors, people};
 
 /// What the browser is asked.
 #[derive(Debug)]
@@ -49,9 +49,9 @@ impl App {
         let party = self.relying_party()?;
         let (user, session) = of_session(caller)?;
         let now = self.clock.now();
-        let found = people::person_by_id(&mut self.store.read().await?, user).await?;
+        let found = people::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let person = found.ok_or_else(|| Refusal::not_found("person"))?;
-        let enrolled = rows::enrolled(&mut self.store.read().await?, user).await?;
+        let enrolled = rows::enrolled(&mut self.store.read(Across::People).await?, user).await?;
         if rows::is_full(&enrolled) {
             return Err(too_many().into());
         }
@@ -61,7 +61,7 @@ impl App {
         let (store, actor) = (self.store.clone(), caller.actor());
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| match taken {
+                .write_across(Across::People, &actor, event, async move |tx| match taken {
                     Some(taken) => taken.take(tx, user).await,
                     None => Ok(()),
                 })
@@ -100,7 +100,7 @@ impl App {
         let (store, actor, title) = (self.store.clone(), caller.actor(), named.clone());
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     tx.fact("passkey", passkey);
                     let enrolled = rows::enrolled_for_update(tx, user).await?;
                     if !rows::challenge_use(tx, used.digest, used.expire).await? {
@@ -128,14 +128,14 @@ impl App {
     /// The caller's passkeys, the oldest first.
     pub async fn passkey_list(&self, caller: &Caller) -> Result<Vec<Passkey>, Failure> {
         let user = caller.person()?;
-        Ok(rows::passkeys_of(&mut self.store.read().await?, user).await?)
+        Ok(rows::passkeys_of(&mut self.store.read(Across::People).await?, user).await?)
     }
 
     /// Asks the caller to show one of their passkeys, for what needs a fresh factor.
     pub async fn passkey_begin_assertion(&self, caller: &Caller) -> Result<Asked, Failure> {
         let party = self.relying_party()?;
         let (user, session) = of_session(caller)?;
-        let enrolled = rows::enrolled(&mut self.store.read().await?, user).await?;
+        let enrolled = rows::enrolled(&mut self.store.read(Across::People).await?, user).await?;
         if enrolled.passkeys.is_empty() {
             let message = "there is no passkey; register one first";
             return Err(Refusal::new(Reason::FailedPrecondition, message).with("state", "no_passkey").into());
@@ -163,7 +163,7 @@ impl App {
         let (store, actor) = (self.store.clone(), caller.actor());
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     // Before any row of a passkey: so two who remove wait for each other here alone.
                     let enrolled = rows::enrolled_for_update(tx, user).await?;
                     taken.take(tx, user).await?;

@@ -10,7 +10,7 @@ use crate::domain::users::Email;
 use crate::domain::{Failure, Reason, Refusal, SessionId, TenantId, Timestamp, UserId};
 use crate::secret::{Bearer, Class, Known, Password, PasswordHash};
 use crate::store::people::{self as rows, Purpose};
-use crate::store::{Error, Written};
+use crate::store::{Across, Error, Written};
 use std::sync::Arc;
 
 impl App {
@@ -23,7 +23,7 @@ impl App {
     ) -> Result<Written<()>, Failure> {
         let (user, now) = (caller.person()?, self.clock.now());
         self.prove(caller, user, current).await?;
-        let found = rows::person_by_id(&mut self.store.read().await?, user).await?;
+        let found = rows::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let person = found.ok_or_else(|| Refusal::not_found("person"))?;
         let hash = self.new_hash(new, &person.email).await?;
         let kept = caller.verified.credential.session();
@@ -48,7 +48,7 @@ impl App {
             .trim()
             .parse()
             .map_err(|bad: crate::domain::users::BadEmail| Refusal::invalid("email", bad.to_string()))?;
-        let person = rows::person_by_email(&mut self.store.read().await?, &email).await?;
+        let person = rows::person_by_email(&mut self.store.read(Across::People).await?, &email).await?;
         let subjects = [Subject::Letters(self.account(&email, person.as_ref()))];
         self.count_try(&subjects, now).await?;
         // What there is to do for a person is done after the answer, which so
@@ -93,7 +93,7 @@ impl App {
         let now = self.clock.now();
         let Ok(token) = Bearer::parse(Class::Reset, token) else { return Err(bad_link().into()) };
         let digest = token.digest();
-        let conn = &mut self.store.read().await?;
+        let conn = &mut self.store.read(Across::People).await?;
         let owner =
             rows::mailed_owner(conn, digest, Purpose::Reset).await?.ok_or_else(|| self.absent(bad_link()))?;
         let person = rows::person_by_id(conn, owner).await?.ok_or_else(bad_link)?;
@@ -104,7 +104,7 @@ impl App {
         let (store, actor) = (self.store.clone(), visitor.actor(owner));
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     let Some((user, email)) = rows::mailed_take(tx, digest, Purpose::Reset).await? else {
                         return Err(bad_link().into());
                     };
@@ -131,7 +131,7 @@ impl App {
     /// Mails a link by which the caller shows that the address is theirs.
     pub async fn email_request_verification(&self, caller: &Caller) -> Result<(), Failure> {
         let (user, now) = (caller.person()?, self.clock.now());
-        let found = rows::person_by_id(&mut self.store.read().await?, user).await?;
+        let found = rows::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let person = found.ok_or_else(|| Refusal::not_found("person"))?;
         let account = self.account(&person.email, Some(&person));
         self.count_try(&[Subject::Letters(account)], now).await?;
@@ -146,7 +146,7 @@ impl App {
         let now = self.clock.now();
         let Ok(token) = Bearer::parse(Class::Verification, token) else { return Err(bad_link().into()) };
         let digest = token.digest();
-        let conn = &mut self.store.read().await?;
+        let conn = &mut self.store.read(Across::People).await?;
         let owner = rows::mailed_owner(conn, digest, Purpose::Verification)
             .await?
             .ok_or_else(|| self.absent(bad_link()))?;
@@ -155,7 +155,7 @@ impl App {
         let (store, actor) = (self.store.clone(), visitor.actor(owner));
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     let Some((user, email)) = rows::mailed_take(tx, digest, Purpose::Verification).await?
                     else {
                         return Err(bad_link().into());
@@ -193,7 +193,7 @@ impl App {
         let (store, before) = (self.store.clone(), before.map(str::to_owned));
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     if !rows::password_replace(tx, user, before.as_deref(), hash.as_str()).await? {
                         let message = "the password was changed meanwhile";
                         return Err(Refusal::new(Reason::EtagMismatch, message).into());
@@ -221,12 +221,13 @@ impl App {
             Purpose::Reset => (Action::PasswordResetRequested, RESET_FOR),
             Purpose::Verification => (Action::EmailVerificationRequested, VERIFICATION_FOR),
         };
-        let tenant = first_tenant(&rows::memberships(&mut self.store.read().await?, user, 1).await?);
+        let tenant =
+            first_tenant(&rows::memberships(&mut self.store.read(Across::People).await?, user, 1).await?);
         let event = self.event(tenant, action, user, now);
         let (store, digest, email) = (self.store.clone(), token.digest(), email.clone());
         let writing = async move {
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::People, &actor, event, async move |tx| {
                     rows::mailed_insert(tx, digest, user, purpose, &email, now.plus(life)).await
                 })
                 .await

@@ -57,7 +57,9 @@ impl App {
         page: Page,
     ) -> Result<(Vec<ProviderKey>, bool), Failure> {
         caller.must(Permission::PROVIDER_KEYS_MANAGE)?;
-        let mut keys = rows::provider_key_page(&mut self.store.read().await?, caller.tenant(), page).await?;
+        let mut keys =
+            rows::provider_key_page(&mut self.store.read(caller.tenant()).await?, caller.tenant(), page)
+                .await?;
         let more = keys.len() > usize::from(page.size);
         keys.truncate(usize::from(page.size));
         Ok((keys, more))

@@ -4,7 +4,7 @@ use super::App;
 use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::{Failure, TenantId, Timestamp};
 use crate::store::purge as rows;
-use crate::store::{Error, Tx};
+use crate::store::{Across, Error, Tx};
 
 /// Tenants that one run looks at.
 const TENANTS: i64 = 20;
@@ -17,7 +17,7 @@ impl App {
     ///
     /// The audit log stays: what was done in a tenant outlives it.
     pub async fn tenant_purge(&self, before: Timestamp, most: i64) -> Result<usize, Failure> {
-        let due = rows::tenants_due(&mut self.store.read().await?, before, TENANTS).await?;
+        let due = rows::tenants_due(&mut self.store.read(Across::Jobs).await?, before, TENANTS).await?;
         let mut gone = 0;
         for tenant in due {
             gone += self.purge_some(tenant, before, most).await?;

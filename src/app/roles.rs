@@ -26,7 +26,7 @@ impl App {
     /// The roles that the caller's tenant made for itself, by name.
     pub async fn role_list(&self, caller: &Caller) -> Result<Vec<CustomRole>, Failure> {
         caller.must(Permission::MEMBERS_READ)?;
-        Ok(rows::roles_of(&mut self.store.read().await?, caller.tenant()).await?)
+        Ok(rows::roles_of(&mut self.store.read(caller.tenant()).await?, caller.tenant()).await?)
     }
 
     /// Makes a role of nothing that the caller lacks.

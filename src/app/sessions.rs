@@ -10,7 +10,7 @@ use crate::domain::{Failure, Fault, Reason, Refusal, SessionId, Timestamp, UserI
 use crate::secret::{Bearer, Class, successor_open, successor_seal};
 use crate::store::people as people_rows;
 use crate::store::sessions::{self as rows, Successor};
-use crate::store::{Error, Tx, Written};
+use crate::store::{Across, Error, Tx, Written};
 
 /// What a refresh token was found to be.
 enum Spent {
@@ -45,7 +45,7 @@ impl App {
             }
             other => other?,
         };
-        let person = people_rows::person_by_id(&mut self.store.read().await?, user).await?;
+        let person = people_rows::person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let person = person.filter(|person| !person.disabled).ok_or_else(Refusal::session_revoked)?;
         let next = Bearer::mint(Class::Refresh, &*self.entropy);
         let next = match self.spend(visitor, &token, &session, &next, now).await? {
@@ -87,7 +87,7 @@ impl App {
     /// A page of the caller's live sessions, and whether there is more.
     pub async fn session_list(&self, caller: &Caller, page: Page) -> Result<(Vec<Session>, bool), Failure> {
         let user = caller.person()?;
-        let conn = &mut self.store.read().await?;
+        let conn = &mut self.store.read(caller.tenant()).await?;
         let mut found = rows::session_page(conn, caller.tenant(), user, self.clock.now(), page).await?;
         let more = found.len() > usize::from(page.size);
         found.truncate(usize::from(page.size));
@@ -97,7 +97,7 @@ impl App {
     /// Ends one of the caller's sessions. Doing so again changes nothing.
     pub async fn session_revoke(&self, caller: &Caller, id: SessionId) -> Result<Written<()>, Failure> {
         let user = caller.person()?;
-        let found = rows::session_by_id(&mut self.store.read().await?, id).await?;
+        let found = rows::session_by_id(&mut self.store.read(caller.tenant()).await?, id).await?;
         let session =
             found.filter(|session| session.state.user == user && session.state.tenant == caller.tenant());
         let session = session.ok_or_else(|| self.absent(Refusal::not_found("session")))?;
@@ -128,7 +128,7 @@ impl App {
     }
 
     async fn of_refresh(&self, token: &Bearer) -> Result<Session, Failure> {
-        let conn = &mut self.store.read().await?;
+        let conn = &mut self.store.read(Across::People).await?;
         let found = rows::refresh_by_digest(conn, token.digest()).await?;
         let session = match found {
             Some(found) => rows::session_by_id(conn, found.session).await?,

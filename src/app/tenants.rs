@@ -13,7 +13,7 @@ use crate::domain::{Failure, Permission, Reason, Refusal, TenantId, Timestamp, U
 use crate::store::members::member_insert;
 use crate::store::tenants as rows;
 use crate::store::users::{user_by_email, user_insert};
-use crate::store::{Error, Tx, Written, keys};
+use crate::store::{Across, Error, Scope, Tx, Written, keys};
 
 /// A tenant that somebody wants.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ impl App {
         let writing = async move {
             let name = actor.id.clone();
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::Operators, &actor, event, async move |tx| {
                     if let Some(id) = wanted.request_id {
                         let target = tenant.state.id.to_string();
                         if let Some(done) = keys::request_once(tx, home, &name, &id, &target).await? {
@@ -64,7 +64,7 @@ impl App {
     /// One tenant; the caller's own if none is named.
     pub async fn tenant_get(&self, caller: &Caller, named: &str) -> Result<Tenant, Failure> {
         let id = self.tenant_id(caller, named, Permission::TENANT_READ)?;
-        let mut conn = self.store.read().await.map_err(Failure::from)?;
+        let mut conn = self.store.read(id).await.map_err(Failure::from)?;
         let found = rows::tenant_by_id(&mut conn, id).await.map_err(Failure::from)?;
         found.ok_or_else(|| self.absent(no_tenant()))
     }
@@ -76,7 +76,8 @@ impl App {
             caller.must(Permission::TENANT_READ)?;
         }
         let only = (!all).then(|| caller.tenant());
-        let mut conn = self.store.read().await.map_err(Failure::from)?;
+        let scope = only.map_or(Scope::Everything(Across::Operators), Scope::Tenant);
+        let mut conn = self.store.read(scope).await.map_err(Failure::from)?;
         let mut tenants = rows::tenant_page(&mut conn, only, page).await.map_err(Failure::from)?;
         let more = tenants.len() > usize::from(page.size);
         tenants.truncate(usize::from(page.size));
@@ -115,7 +116,7 @@ impl App {
     pub async fn tenant_resume(&self, caller: &Caller, named: &str) -> Result<Written<Tenant>, Failure> {
         caller.must(Permission::PLATFORM_TENANTS)?;
         let id = self.tenant_id(caller, named, Permission::PLATFORM_TENANTS)?;
-        let before = rows::tenant_by_id(&mut self.store.read().await?, id).await?;
+        let before = rows::tenant_by_id(&mut self.store.read(id).await?, id).await?;
         let was_deleted = before.is_some_and(|before| before.state.deleted);
         let action = if was_deleted { Action::TenantRestored } else { Action::TenantResumed };
         let patch = TenantPatch { suspended: Some(false), deleted: Some(false), ..TenantPatch::default() };

@@ -6,7 +6,7 @@
 use super::App;
 use crate::domain::Failure;
 use crate::domain::audit::{Action, Actor, Event, PLATFORM};
-use crate::store::{Error, people, sessions};
+use crate::store::{Across, Error, people, sessions};
 
 impl App {
     /// Clears some of it away.
@@ -15,7 +15,7 @@ impl App {
         self.store.throttles_sweep(now).await?;
         people::mailed_sweep(&self.store, now).await?;
         self.break_glass_tidy().await?;
-        let over = sessions::sessions_over(&mut self.store.read().await?, now).await?;
+        let over = sessions::sessions_over(&mut self.store.read(Across::Jobs).await?, now).await?;
         if over.is_empty() {
             return Ok(());
         }
@@ -23,7 +23,7 @@ impl App {
         let store = self.store.clone();
         let writing = async move {
             store
-                .write(&Actor::system("tidy"), event, async move |tx| {
+                .write_across(Across::Jobs, &Actor::system("tidy"), event, async move |tx| {
                     tx.fact("sessions", over.len());
                     for session in &over {
                         // Every view drops it, too.

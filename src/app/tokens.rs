@@ -12,7 +12,7 @@ use crate::secret::Place;
 use crate::secret::token::{
     AccessClaims, Digested, Expect, Keyset, Proven, SharedSecret, SignedToken, SigningKey, TokenFault,
 };
-use crate::store::{Error, signing_keys as rows};
+use crate::store::{Across, Error, signing_keys as rows};
 use crate::view::{SigningKeys, View, token_expired};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use std::sync::Arc;
@@ -296,7 +296,7 @@ impl App {
         let writing = async move {
             let actor = Actor::system("signing-keys");
             store
-                .write(&actor, event, async move |tx| {
+                .write_across(Across::Instance, &actor, event, async move |tx| {
                     // Another replica may have made one a moment ago.
                     let there = rows::signing_keys_for_update(tx).await?;
                     if signing::due(&there, now, &policy).create.is_none() {
@@ -329,7 +329,8 @@ impl App {
         let key = match (&tokens.shared, state.algorithm) {
             (Some(shared), Algorithm::Hs256) => SigningKey::from_shared(shared.clone()),
             (_, algorithm) => {
-                let sealed = rows::signing_key_private(&mut self.store.read().await?, kid).await?;
+                let sealed =
+                    rows::signing_key_private(&mut self.store.read(Across::Instance).await?, kid).await?;
                 let sealed = sealed.ok_or_else(|| Fault::new("the signing key is not there"))?;
                 let private = self.people.sealer.open(&place(kid.as_str()), &sealed).map_err(Fault::new)?;
                 SigningKey::from_private(kid, algorithm, &private)

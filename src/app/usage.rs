@@ -6,7 +6,7 @@ use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::usage::{Counts, FLOOR, Hour, HourOfUse};
 use crate::domain::{Failure, Fault, KeyId, Permission, Refusal, TenantId, Timestamp};
 use crate::store::usage::{self as rows, Added};
-use crate::store::{Error, keys};
+use crate::store::{Across, Error, keys};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,10 +74,11 @@ impl App {
     /// writes each into the audit log once a day. Gives how many there were.
     pub async fn usage_spikes(&self) -> Result<usize, Failure> {
         let hour = Hour::of(self.clock.now());
-        let busy = rows::usage_busy(&mut self.store.read().await?, hour, FLOOR, MOST_BUSY).await?;
+        let busy =
+            rows::usage_busy(&mut self.store.read(Across::Jobs).await?, hour, FLOOR, MOST_BUSY).await?;
         let mut spikes = 0;
         for (tenant, key, total) in busy {
-            let history = rows::usage_history(&mut self.store.read().await?, key, hour).await?;
+            let history = rows::usage_history(&mut self.store.read(Across::Jobs).await?, key, hour).await?;
             if history.is_spike(hour, total)
                 && self.spike_note(tenant, key, hour, total, history.mean()).await?
             {
@@ -111,7 +112,7 @@ impl App {
         if !all {
             caller.must(Permission::KEYS_READ)?;
         }
-        let mut conn = self.store.read().await?;
+        let mut conn = self.store.read(caller.tenant()).await?;
         let found = keys::key_by_id(&mut conn, caller.tenant(), key).await?;
         let known = found.filter(|found| {
             let own = found.state.user.is_some() && found.state.user == caller.user();

@@ -5,7 +5,7 @@ use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::{Clock, Entropy, TenantId};
 use crate::secret::Sealer;
 use crate::store::vault::{SealedColumn, SealedValue, sealed_page, sealed_replace};
-use crate::store::{Error, Result, Store};
+use crate::store::{Across, Error, Result, Store};
 use std::collections::BTreeMap;
 
 /// Values that are read, and written in one transaction, at a time.
@@ -64,7 +64,8 @@ impl Vault<'_> {
     pub async fn needs(&self, column: SealedColumn) -> Result<Needs> {
         let (mut needs, mut after) = (Needs::new(), Vec::new());
         loop {
-            let values = sealed_page(&mut self.store.read().await?, column, &after, BATCH).await?;
+            let values =
+                sealed_page(&mut self.store.read(Across::Instance).await?, column, &after, BATCH).await?;
             let Some(last) = values.last() else { return Ok(needs) };
             after.clone_from(&last.row);
             for value in &values {
@@ -80,7 +81,8 @@ impl Vault<'_> {
     ) -> Result<Tally> {
         let (mut tally, mut after) = (Tally::default(), Vec::new());
         loop {
-            let values = sealed_page(&mut self.store.read().await?, column, &after, BATCH).await?;
+            let values =
+                sealed_page(&mut self.store.read(Across::Instance).await?, column, &after, BATCH).await?;
             let Some(last) = values.last() else {
                 if after.is_empty() {
                     told(column, tally);
@@ -120,7 +122,7 @@ impl Vault<'_> {
         let current = self.sealer.current_key_id();
         let event = Event::new(platform, Action::VaultRotated, column.name(), now, self.entropy);
         let actor = Actor::system("vault-rotate");
-        let written = self.store.write(&actor, event, async move |tx| {
+        let written = self.store.write_across(Across::Instance, &actor, event, async move |tx| {
             let mut replaced = 0;
             for (before, after) in &values {
                 replaced += u64::from(sealed_replace(tx, column, before, after).await?);

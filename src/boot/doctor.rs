@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::store::break_glass::key_first_used;
-use crate::store::{Facts, PostgresFacts, Store};
+use crate::store::{Across, Facts, PostgresFacts, Store};
 use serde::Serialize;
 
 /// How bad a finding is.
@@ -85,7 +85,7 @@ async fn master_key(settings: &Settings) -> Finding {
     };
     let used = async {
         let store = Store::new(&settings.database).map_err(|error| error.to_string())?;
-        let conn = &mut store.read().await.map_err(|error| error.to_string())?;
+        let conn = &mut store.read(Across::Instance).await.map_err(|error| error.to_string())?;
         key_first_used(conn, &glass.key_id()).await.map_err(|error| error.to_string())
     };
     match used.await {
@@ -159,13 +159,17 @@ fn examine_postgres(settings: &Settings, postgres: &PostgresFacts, findings: &mu
     );
     add(
         postgres.standbys == postgres.synchronous_standbys,
-        Verdict::Bad,
+        if postgres.hidden_standbys > 0 { Verdict::Note } else { Verdict::Bad },
         "standbys",
         match (postgres.standbys, postgres.synchronous_standbys) {
             (0, _) if postgres.synchronous_standby_names.is_empty() => {
                 "none: what was answered survives a crash of this server, not its loss".into()
             }
             (0, _) => "none is connected, though some are named: writes wait for one".into(),
+            (all, _) if postgres.hidden_standbys > 0 => format!(
+                "{all} connected; whether they are synchronous this role may not know: GRANT pg_read_all_stats TO {}",
+                quoted(&postgres.role)
+            ),
             (all, waited) => format!(
                 "{all} connected, {waited} of them synchronous; to fail over to an asynchronous one can bring revoked keys back. Name every standby that may be promoted in synchronous_standby_names"
             ),
@@ -182,12 +186,25 @@ fn examine_postgres(settings: &Settings, postgres: &PostgresFacts, findings: &mu
     );
     add(
         postgres.notices,
-        Verdict::Note,
+        Verdict::Bad,
         "notices",
         if postgres.notices {
             "LISTEN and NOTIFY work".into()
         } else {
-            "they do not come round (a pooler in transaction mode?): replicas find changes by looking, so a revocation takes up to a quarter of a lease".into()
+            "they do not come round (a pooler in transaction mode?): sessions get lost, and with them the scope that row-level security goes by, so rows are not found. Connect directly, or have the pooler keep sessions".into()
+        },
+    );
+    add(
+        !postgres.passes_walls,
+        Verdict::Bad,
+        "row-level security",
+        if postgres.passes_walls {
+            format!(
+                "it does not hold for {role}, so a query of ours that forgot its tenant would see all: ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS",
+                role = quoted(&postgres.role)
+            )
+        } else {
+            format!("it holds for {}", quoted(&postgres.role))
         },
     );
     let own = i64::from(settings.database.write_connections) + i64::from(settings.database.read_connections);
@@ -197,6 +214,11 @@ fn examine_postgres(settings: &Settings, postgres: &PostgresFacts, findings: &mu
         "connections",
         format!("each replica may use {own} of the server's {}", postgres.max_connections),
     );
+}
+
+/// A name as a statement has it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]
@@ -213,6 +235,9 @@ mod tests {
             synchronous_standby_names: String::new(),
             standbys: 0,
             synchronous_standbys: 0,
+            hidden_standbys: 0,
+            role: "doorward".into(),
+            passes_walls: false,
             read_only: "off".into(),
             statement_timeout: "0".into(),
             max_connections: 100,
@@ -231,8 +256,10 @@ mod tests {
     #[test]
     fn every_setting_that_voids_a_promise_is_named() {
         assert!(bad_in(sound()).is_empty());
-        let cases: [(Spoil, &str); 9] = [
+        let cases: [(Spoil, &str); 11] = [
             (|it| it.standbys = 1, "standbys"),
+            (|it| it.passes_walls = true, "row-level security"),
+            (|it| it.notices = false, "notices"),
             (|it| it.fsync = "off".into(), "durability"),
             (|it| it.full_page_writes = "off".into(), "durability"),
             (|it| it.synchronous_commit = "local".into(), "synchronous_commit"),

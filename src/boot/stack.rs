@@ -55,6 +55,12 @@ pub async fn parts(
     if migrated > 0 {
         tracing::info!(steps = migrated, "the database was brought up to date");
     }
+    if let Some(role) = store.passes_walls().await? {
+        tracing::warn!(
+            role,
+            "row-level security does not hold for this role of PostgreSQL; see `doorward doctor`"
+        );
+    }
     let pepper = pepper(settings, &store, &*entropy).await?;
     let forms = Arc::new(Forms::new(settings.keys.profiles.clone()));
     let (replica, following) =

@@ -24,13 +24,22 @@ use std::net::IpAddr;
 /// checkpoints of all other logs.
 pub const PLATFORM: TenantId = TenantId::from_bytes([0; 16]);
 
+/// A credential that was presented.
+#[derive(Debug, Clone, Copy)]
+pub struct Presented {
+    /// Which.
+    pub id: CredentialId,
+    /// The tenant whose it is.
+    pub tenant: TenantId,
+}
+
 /// Who does something, through which request.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// The user's id, the key's id, or `system`.
     pub id: String,
     /// The credential that was presented, if one was.
-    pub credential: Option<CredentialId>,
+    pub credential: Option<Presented>,
     /// The tenant whose credential it is, if the actor acts for another (R6).
     pub home: Option<TenantId>,
     /// The address that the request came from.

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn two_different_keys_are_refused() {
+    fn case_13_two_different_keys_are_refused() {
         let cases = [
             [("api-key", "k1"), ("x-honeycomb-team", "k2")],
             [("api-key", "k1"), ("x-api-key", "k2")],

@@ -21,10 +21,11 @@ use thiserror::Error;
 use self::detect::UnknownBackend;
 use self::grpc::GrpcBackend;
 use self::http::HttpBackend;
+use super::Signal;
+use super::message::fields;
 use super::options::Protocol;
 use super::response::Export;
 use super::sink::{self, Lines};
-use super::{Signal, fields};
 use crate::domain::Failure;
 
 /// Headers of a sender that go on to the back end.
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trace_context_goes_on() {
+    fn case_14_only_trace_context_goes_on() {
         let mut sent = HeaderMap::new();
         for name in
             ["traceparent", "authorization", "x-scope-orgid", "x-tenant-id", "baggage", "x-doorward-tenant"]

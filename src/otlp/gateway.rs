@@ -196,17 +196,17 @@ impl Gateway {
         }
     }
 
-    /// Takes an export of a sender that was let in: splices it, hands it to the back end, and answers with the encoded
+    /// Takes an export of a sender that was let in: splices it, hands it to the back end, and answers with the
     /// response once the back end has acknowledged it.
     ///
     /// # Errors
     /// The refusal, ready to be written.
-    pub async fn take(&self, sender: &Sender, parcel: Parcel) -> Result<Bytes, Box<Denied>> {
+    pub async fn take(&self, sender: &Sender, parcel: Parcel) -> Result<Export, Box<Denied>> {
         let signal = parcel.signal;
         match self.pass_on(sender, parcel).await {
             Ok(export) => {
                 self.count(signal.name(), "accepted");
-                Ok(export.to_bytes())
+                Ok(export)
             }
             Err(failure) => Err(self.deny_sender(signal, failure, sender)),
         }
@@ -261,7 +261,7 @@ impl Gateway {
         let tenant = sender.caller.tenant().to_string();
         let small = packed.bytes.len() <= INLINE;
         let work = move || -> Result<(Spliced, Held), Refusal> {
-            let body = budget.unpack(packed, &mut held)?;
+            let body = budget.unpack(signal, packed, &mut held)?;
             held.take(body.len())?;
             let spliced = splice(signal, &body, &policy, &tenant).map_err(malformed)?;
             Ok((spliced, held))
@@ -368,6 +368,7 @@ fn malformed(malformed: Malformed) -> Refusal {
         | Malformed::WireType { .. }
         | Malformed::Resources
         | Malformed::Scopes
-        | Malformed::Fragments => Refusal::invalid("body", malformed.to_string()),
+        | Malformed::Fragments
+        | Malformed::Nesting => Refusal::invalid("body", malformed.to_string()),
     }
 }

@@ -23,13 +23,14 @@ use tower::Service;
 
 use self::frame::Frame;
 use super::Signal;
+use super::encoding::Coding;
 use super::gateway::{Gateway, Parcel, Sender};
 use super::intake::Packed;
 use crate::domain::{Failure, Reason, Refusal};
 use crate::guard::{Denied, Peer};
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
-const ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip");
+const ENCODINGS: HeaderValue = HeaderValue::from_static(Coding::ALL);
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// Serves the `Export` methods. The peer's address is taken from the request's extensions ([`Peer`]).
@@ -102,8 +103,8 @@ where
     let sender = gateway.admit(signal, request.headers(), peer).await?;
     let received = gateway.receive(&sender, receive(gateway, signal, request)).await;
     let parcel = received.map_err(|failure| gateway.deny_sender(signal, failure, &sender))?;
-    let message = gateway.take(&sender, parcel).await?;
-    Ok(accepted(&message, &sender))
+    let export = gateway.take(&sender, parcel).await?;
+    Ok(accepted(&export.to_bytes(), &sender))
 }
 
 /// Reads the one message of a request.
@@ -113,7 +114,7 @@ where
     B::Error: Display,
 {
     let (parts, body) = request.into_parts();
-    let gzip = is_gzip(&parts.headers)?;
+    let coding = coding(&parts.headers)?;
     let deadline = deadline(&parts.headers)?;
     let budget = gateway.budget();
     let mut held = budget.begin(None)?;
@@ -124,11 +125,12 @@ where
         let message = "the request holds no whole message";
         return Err(Refusal::new(Reason::InvalidArgument, message).into());
     };
-    if compressed && !gzip {
+    if compressed && coding == Coding::Identity {
         let message = "a message is compressed, but grpc-encoding does not say how";
         return Err(Refusal::new(Reason::Internal, message).into());
     }
-    Ok(Parcel { signal, packed: Packed { bytes: message, gzip: compressed }, held, deadline })
+    let coding = if compressed { coding } else { Coding::Identity };
+    Ok(Parcel { signal, packed: Packed { bytes: message, coding, json: false }, held, deadline })
 }
 
 fn accepted(message: &[u8], sender: &Sender) -> Response<Body> {
@@ -155,13 +157,15 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     matches!(content_type, b"application/grpc" | b"application/grpc+proto")
 }
 
-fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
-    let mut encodings = headers.get_all("grpc-encoding").iter();
-    match (encodings.next().map(HeaderValue::as_bytes), encodings.next()) {
-        (None | Some(b"identity"), None) => Ok(false),
-        (Some(b"gzip"), None) => Ok(true),
-        _ => Err(Refusal::new(Reason::Unimplemented, "grpc-encoding must be gzip or identity")),
-    }
+fn coding(headers: &HeaderMap) -> Result<Coding, Refusal> {
+    let mut codings = headers.get_all("grpc-encoding").iter();
+    let coding = match (codings.next(), codings.next()) {
+        (None, _) => Some(Coding::Identity),
+        (Some(one), None) => Coding::parse(one.as_bytes()),
+        (Some(_), Some(_)) => None,
+    };
+    let message = "grpc-encoding must be one of zstd, gzip and identity";
+    coding.ok_or_else(|| Refusal::new(Reason::Unimplemented, message))
 }
 
 /// `grpc-timeout`: at most eight digits and a unit.

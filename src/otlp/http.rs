@@ -1,7 +1,4 @@
-//! OTLP over HTTP: `POST /v1/traces`, `/v1/metrics` and `/v1/logs`, protobuf-encoded.
-//!
-//! JSON is answered with 415 for now: it must be transcoded before it can be spliced, since a back end may read names
-//! in it that a filter over JSON would not know.
+//! OTLP over HTTP: `POST /v1/traces`, `/v1/metrics` and `/v1/logs`, in protobuf or JSON, which the answer is in too.
 
 mod status;
 
@@ -22,6 +19,7 @@ use tower::Service;
 
 use self::status::Encoding;
 use super::Signal;
+use super::encoding::Coding;
 use super::gateway::{Gateway, Parcel};
 use super::grpc::Answering;
 use super::intake::Packed;
@@ -90,13 +88,13 @@ where
 {
     let version = request.version();
     let encoding = Encoding::of(request.headers());
-    match export(gateway, request).await {
+    match export(gateway, request, encoding).await {
         Ok(response) => response,
         Err(no) => refused(&no, encoding, version),
     }
 }
 
-async fn export<B>(gateway: &Gateway, request: Request<B>) -> Result<Response<Body>, No>
+async fn export<B>(gateway: &Gateway, request: Request<B>, encoding: Encoding) -> Result<Response<Body>, No>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Display,
@@ -114,9 +112,13 @@ where
         ..No::unread(gateway.deny_sender(signal, failure, &sender))
     })?;
     let taken = gateway.take(&sender, parcel).await;
-    let message = taken.map_err(|denied| No { denied, status: None, unread: false })?;
+    let export = taken.map_err(|denied| No { denied, status: None, unread: false })?;
+    let message = match encoding {
+        Encoding::Protobuf => export.to_bytes(),
+        Encoding::Json => export.to_json(signal),
+    };
     let mut response = Response::new(Body::new(Full::new(message)));
-    response.headers_mut().insert(CONTENT_TYPE, Encoding::Protobuf.content_type());
+    response.headers_mut().insert(CONTENT_TYPE, encoding.content_type());
     sender.answer.write(response.headers_mut());
     Ok(response)
 }
@@ -145,18 +147,19 @@ where
         failure: Refusal::new(Reason::Unimplemented, message).into(),
         status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
     };
-    if !status::is_protobuf(&parts.headers) {
-        return Err(unsupported("the content type must be application/x-protobuf"));
-    }
-    let Some(gzip) = is_gzip(&parts.headers) else {
-        return Err(unsupported("the content encoding must be gzip or identity"));
+    let Some(encoding) = Encoding::said(&parts.headers) else {
+        return Err(unsupported("the content type must be application/x-protobuf or application/json"));
+    };
+    let Some(coding) = coding(&parts.headers) else {
+        return Err(unsupported("the content encoding must be one of zstd, gzip and identity"));
     };
     let budget = gateway.budget();
     let mut held = budget.begin(announced(&parts.headers))?;
     let check =
         |so_far: &[u8]| if so_far.len() > budget.max_body() { Err(budget.too_large()) } else { Ok(()) };
     let bytes = budget.read(body, &mut held, check).await?;
-    Ok(Parcel { signal, packed: Packed { bytes, gzip }, held, deadline: None })
+    let packed = Packed { bytes, coding, json: encoding == Encoding::Json };
+    Ok(Parcel { signal, packed, held, deadline: None })
 }
 
 impl No {
@@ -182,19 +185,18 @@ fn refused(no: &No, encoding: Encoding, version: Version) -> Response<Body> {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
     if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Coding::ALL));
     }
     response
 }
 
-/// `None` for an encoding that is not taken, such as two of them stacked.
-fn is_gzip(headers: &HeaderMap) -> Option<bool> {
-    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
-    match (encodings.next().map(HeaderValue::as_bytes), encodings.next()) {
-        (None, _) => Some(false),
-        (Some(one), None) if one.eq_ignore_ascii_case(b"identity") => Some(false),
-        (Some(one), None) if one.eq_ignore_ascii_case(b"gzip") => Some(true),
-        (Some(_), _) => None,
+/// `None` for a coding that is not taken, such as two of them stacked.
+fn coding(headers: &HeaderMap) -> Option<Coding> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Some(Coding::Identity),
+        (Some(one), None) => Coding::parse(one.as_bytes()),
+        (Some(_), Some(_)) => None,
     }
 }
 

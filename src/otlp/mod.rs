@@ -5,8 +5,9 @@
 //!
 //! 1. [`credentials`] brings the headers that exporters use for keys into the form that the guard reads.
 //! 2. The guard judges the sender by the headers alone; a refused sender's body is never read.
-//! 3. [`intake`] reads and decompresses the body, within a bound for the request and one for all requests.
-//! 4. [`splice`] removes what names a tenant and stamps the key's tenant, working on the bytes as they are.
+//! 3. [`intake`] reads the body, decompresses it and turns JSON into protobuf, within a bound for the request and one
+//!    for all requests.
+//! 4. [`splice`](message::splice) removes what names a tenant and stamps the key's tenant, working on the bytes as they are.
 //! 5. [`forward`] hands the bytes to the back end and waits. Only what the back end acknowledged is acknowledged;
 //!    there is no queue and no retry, so the sender's own queue stays the buffer.
 //!
@@ -14,24 +15,23 @@
 
 pub mod audit;
 pub mod credentials;
-pub mod fields;
+pub mod encoding;
 pub mod forward;
 pub mod gateway;
 pub mod grpc;
 pub mod http;
 pub mod intake;
+pub mod message;
 mod options;
-pub mod policy;
 pub mod response;
 pub mod sink;
-pub mod splice;
-pub mod wire;
 
 #[cfg(test)]
 mod testing;
 
-pub use fields::Signal;
 pub use gateway::{Gate, Gateway};
 pub use grpc::GrpcService;
 pub use http::HttpService;
+pub use message::fields::Signal;
+pub use message::splice;
 pub use options::{Address, BadOptions, Options, Protocol};

@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 use prost::Message;
+use serde_json::{Map, Value};
+
+use super::Signal;
 
 /// The longest message of a back end that is passed on, in characters.
 const MAX_MESSAGE: usize = 1024;
@@ -48,6 +51,21 @@ impl Export {
         partial.message.push_str(warning);
     }
 
+    /// Its form in JSON.
+    pub fn to_json(&self, signal: Signal) -> Bytes {
+        let mut members = Map::new();
+        if let Some(Partial { rejected, message }) = &self.partial_success {
+            let mut partial = Map::new();
+            if *rejected != 0 {
+                // Integers of 64 bits are text in proto3 JSON.
+                partial.insert(signal.rejected().to_owned(), rejected.to_string().into());
+            }
+            partial.insert("errorMessage".to_owned(), message.as_str().into());
+            members.insert("partialSuccess".to_owned(), partial.into());
+        }
+        Value::Object(members).to_string().into()
+    }
+
     /// Its encoding.
     pub fn to_bytes(&self) -> Bytes {
         self.encode_to_vec().into()
@@ -70,6 +88,23 @@ mod tests {
     #[test]
     fn full_success_is_no_bytes_at_all() {
         assert_eq!(Export::default().to_bytes(), "");
+    }
+
+    #[test]
+    fn json_says_the_same() {
+        let mut export = Export::default();
+        assert_eq!(export.to_json(Signal::Logs), "{}");
+        export.warn("a \"warning\"");
+        assert_eq!(export.to_json(Signal::Logs), r#"{"partialSuccess":{"errorMessage":"a \"warning\""}}"#);
+        let partial = Partial { rejected: 3, message: "old".into() };
+        let export = Export { partial_success: Some(partial) };
+        let rejected = Signal::ALL.map(|signal| {
+            let json: Value = serde_json::from_slice(&export.to_json(signal)).unwrap();
+            json["partialSuccess"].as_object().unwrap().keys().next_back().unwrap().clone()
+        });
+        assert_eq!(rejected, ["rejectedSpans", "rejectedDataPoints", "rejectedLogRecords"]);
+        let json = export.to_json(Signal::Traces);
+        assert_eq!(json, r#"{"partialSuccess":{"errorMessage":"old","rejectedSpans":"3"}}"#);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Opening and pooling connections.
 
+use super::scope::{Across, Scope};
 use super::{Conn, Pg, Result, Sqlite};
 use diesel::connection::SimpleConnection;
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::AsyncConnection;
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager as Manager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
 };
+use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rustls::pki_types::CertificateDer;
@@ -103,6 +104,8 @@ pub enum Connections {
 }
 
 impl Connections {
+    /// A connection as it is: of writers it has no scope, so it sees no
+    /// tenant's rows until a transaction gives it one.
     pub async fn get(&self) -> Result<Conn> {
         Ok(match self {
             Self::Sqlite(pool) => Conn::Sqlite(pool.get().await?),
@@ -111,10 +114,20 @@ impl Connections {
     }
 }
 
-/// The pools of writers and readers.
-pub fn pools(options: &Options) -> Result<(Connections, Connections), BadDatabase> {
-    if options.write_connections < 2 || options.read_connections < 3 {
-        return Err(BadDatabase::Bounds("needs at least 2 connections to write and 3 to read"));
+/// The pools of a database. On SQLite both of the readers' are the same.
+pub struct Pools {
+    /// Connections that write.
+    pub writers: Connections,
+    /// Connections that read across tenants, for as long as they are open.
+    pub across: Connections,
+    /// Connections that read one tenant's rows, another's each time.
+    pub within: Connections,
+}
+
+/// Makes the pools.
+pub fn pools(options: &Options) -> Result<Pools, BadDatabase> {
+    if options.write_connections < 2 || options.read_connections < 4 {
+        return Err(BadDatabase::Bounds("needs at least 2 connections to write and 4 to read"));
     }
     let url = options.url.reveal();
     if let Some(path) = url.strip_prefix("sqlite://") {
@@ -126,27 +139,46 @@ pub fn pools(options: &Options) -> Result<(Connections, Connections), BadDatabas
     let writers = Server::parse(options, "-c idle_in_transaction_session_timeout=5s -c lock_timeout=5s")?;
     let readers =
         Server::parse(options, "-c idle_in_transaction_session_timeout=60s -c statement_timeout=60s")?;
-    let pool = |server: Server, most: u16| {
+    let pool = |server: Server, most: u16, scope: Option<Scope>| {
         let server = Arc::new(server);
         let connect: Connect<Pg> = Box::new(move |_| {
             let server = Arc::clone(&server);
-            async move { server.connect().await }.boxed()
+            async move { begun(server.connect().await?, scope).await }.boxed()
         });
         pool(String::new(), most, options, connect).map(Connections::Pg)
     };
-    Ok((pool(writers, options.write_connections)?, pool(readers, options.read_connections)?))
+    // The change log and snapshots keep connections of theirs, so there are more of those.
+    let within = (options.read_connections - 2) / 2;
+    let across = options.read_connections - within;
+    Ok(Pools {
+        writers: pool(writers, options.write_connections, None)?,
+        across: pool(readers.clone(), across, Some(Across::Views.into()))?,
+        within: pool(readers, within, None)?,
+    })
+}
+
+/// Gives a session the scope that it keeps. A statement and no option of the
+/// connection, which poolers in between drop.
+async fn begun(mut conn: Pg, scope: Option<Scope>) -> ConnectionResult<Pg> {
+    if let Some(scope) = scope {
+        let set = SimpleAsyncConnection::batch_execute(&mut conn, &scope.of_session()).await;
+        set.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
+    Ok(conn)
 }
 
 /// SQLite has one writer at a time, so it gets one connection; readers see the
 /// last commit and never wait for it. FULL makes a commit survive power loss:
 /// a revocation that came back must not come undone.
-fn sqlite_pools(path: &str, options: &Options) -> Result<(Connections, Connections), BadDatabase> {
+fn sqlite_pools(path: &str, options: &Options) -> Result<Pools, BadDatabase> {
     let open = |pragmas: &'static str, most: u16| {
         let connect: Connect<Sqlite> = Box::new(move |path| sqlite(path.to_owned(), pragmas).boxed());
         pool(path.to_owned(), most, options, connect).map(Connections::Sqlite)
     };
-    let writer = open("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", 1)?;
-    Ok((writer, open("PRAGMA query_only = ON;", options.read_connections)?))
+    let writers = open("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", 1)?;
+    let across = open("PRAGMA query_only = ON;", options.read_connections)?;
+    let within = across.clone();
+    Ok(Pools { writers, across, within })
 }
 
 async fn sqlite(path: String, pragmas: &'static str) -> ConnectionResult<Sqlite> {
@@ -179,6 +211,7 @@ where
 }
 
 /// A PostgreSQL server and how to speak to it.
+#[derive(Clone)]
 struct Server {
     config: tokio_postgres::Config,
     tls: rustls::ClientConfig,

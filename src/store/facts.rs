@@ -3,7 +3,7 @@
 use super::query::RunQueryDsl;
 use super::schema::replicas;
 use super::tx::Own;
-use super::{Conn, Pg, Result, Store};
+use super::{Across, Conn, Pg, Result, Store};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::SimpleAsyncConnection;
@@ -52,6 +52,16 @@ pub struct PostgresFacts {
     /// Those of them that are waited for.
     #[diesel(sql_type = BigInt)]
     pub synchronous_standbys: i64,
+    /// Those of which Doorward's role may not know whether they are.
+    #[diesel(sql_type = BigInt)]
+    pub hidden_standbys: i64,
+    /// The role that Doorward connects as.
+    #[diesel(sql_type = Text)]
+    pub role: String,
+    /// Whether row-level security does not hold for that role: a superuser's,
+    /// or one with `BYPASSRLS`.
+    #[diesel(sql_type = Bool)]
+    pub passes_walls: bool,
     /// `default_transaction_read_only`
     #[diesel(sql_type = Text)]
     pub read_only: String,
@@ -67,6 +77,23 @@ pub struct PostgresFacts {
 }
 
 impl Store {
+    /// The role that PostgreSQL's row-level security does not hold for, if that
+    /// is what Doorward connects as: its name.
+    pub async fn passes_walls(&self) -> Result<Option<String>> {
+        #[derive(QueryableByName)]
+        struct Role {
+            #[diesel(sql_type = Text)]
+            role: String,
+        }
+        let Conn::Pg(conn) = &mut self.read(Across::Instance).await? else { return Ok(None) };
+        let query = diesel::sql_query(
+            "SELECT rolname::text AS role FROM pg_roles WHERE rolname = current_user AND (rolsuper OR rolbypassrls)",
+        );
+        let found: Option<Role> =
+            diesel_async::RunQueryDsl::get_result(query, &mut **conn).await.optional()?;
+        Ok(found.map(|found| found.role))
+    }
+
     /// Asks the database what it is like.
     pub async fn facts(&self) -> Result<Facts> {
         let mut own = Own::new(self.writers.get().await?);
@@ -95,6 +122,9 @@ async fn ask(conn: &mut Pg) -> Result<PostgresFacts> {
                 current_setting('synchronous_standby_names') AS synchronous_standby_names,
                 (SELECT count(*) FROM pg_stat_replication) AS standbys,
                 (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS synchronous_standbys,
+                (SELECT count(*) FROM pg_stat_replication WHERE sync_state IS NULL) AS hidden_standbys,
+                current_user::text AS role,
+                (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) AS passes_walls,
                 current_setting('default_transaction_read_only') AS read_only,
                 current_setting('statement_timeout') AS statement_timeout,
                 current_setting('max_connections')::bigint AS max_connections,

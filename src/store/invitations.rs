@@ -5,7 +5,7 @@ use super::query::{Columns, RunQueryDsl};
 use super::rows::{digest, id, text, time};
 use super::schema::invitations;
 use super::when::when;
-use super::{Conn, Error, Result, Store, Tx};
+use super::{Across, Conn, Error, Result, Store, Tx};
 use crate::domain::invitations::Invitation;
 use crate::domain::paging::Page;
 use crate::domain::{Digest, InvitationId, TenantId, Timestamp};
@@ -134,17 +134,19 @@ pub async fn invitation_count(tx: &mut Tx, tenant: TenantId) -> Result<i64> {
 impl Store {
     /// Forgets invitations that expired before then, at most so many; gives how many.
     pub async fn invitations_prune(&self, before: Timestamp, most: u32) -> Result<u64> {
-        let conn = &mut self.writers.get().await?;
-        let over: Vec<Vec<u8>> = invitations::table
-            .filter(invitations::expire_time.lt(before.micros()))
-            .order(invitations::expire_time)
-            .limit(most.into())
-            .select(invitations::id)
-            .load(conn)
-            .await?;
-        let place = invitations::table.filter(invitations::id.eq_any(over));
-        let gone = diesel::delete(place).execute(conn).await?;
-        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+        self.in_bulk(Across::Jobs, async |conn| {
+            let over: Vec<Vec<u8>> = invitations::table
+                .filter(invitations::expire_time.lt(before.micros()))
+                .order(invitations::expire_time)
+                .limit(most.into())
+                .select(invitations::id)
+                .load(conn)
+                .await?;
+            let place = invitations::table.filter(invitations::id.eq_any(over));
+            let gone = diesel::delete(place).execute(conn).await?;
+            Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+        })
+        .await
     }
 }
 

@@ -3,7 +3,7 @@
 use super::query::{Columns, RunQueryDsl};
 use super::rows::{corrupt, time};
 use super::schema::{changes, devices, job_runs, replicas, requests, sessions, signing_keys};
-use super::{Error, Result, Store};
+use super::{Across, Error, Result, Store};
 use crate::domain::changes::Revision;
 use crate::domain::signing::SigningKeyState;
 use crate::domain::{Digest, Timestamp};
@@ -109,7 +109,7 @@ impl Store {
             .order(job_runs::name)
             .limit(1000)
             .select(Row::columns())
-            .load(&mut self.read().await?)
+            .load(&mut self.read(Across::Jobs).await?)
             .await?;
         rows.into_iter()
             .map(|row| {
@@ -138,71 +138,81 @@ impl Store {
         now: Timestamp,
         most: u32,
     ) -> Result<u64> {
-        let conn = &mut self.writers.get().await?;
-        let own = i64::try_from(own.number()).map_err(corrupt)?;
-        let promised: Option<i64> = if self.is_embedded() {
-            Some(own)
-        } else {
-            let least = diesel::dsl::min(replicas::acknowledged);
-            replicas::table.select(least).get_result(conn).await?
-        };
-        // Where nobody is enlisted nobody knows who is about to be.
-        let Some(promised) = promised.map(|promised| promised.min(own)) else { return Ok(0) };
-        let newest: Option<i64> =
-            changes::table.select(diesel::dsl::max(changes::seq)).get_result(conn).await?;
-        let last = promised.min(newest.unwrap_or(0).saturating_sub(1));
-        let oldest: Vec<(i64, i64)> = changes::table
-            .filter(changes::seq.le(last))
-            .order(changes::seq)
-            .limit(i64::from(most))
-            .select((changes::seq, changes::time))
-            .load(conn)
-            .await?;
-        let too_young = before(now, kept);
-        let gone = oldest.into_iter().take_while(|(_, time)| *time < too_young).last();
-        let Some((through, _)) = gone else { return Ok(0) };
-        dropped(diesel::delete(changes::table.filter(changes::seq.le(through))).execute(conn).await?)
+        self.in_bulk(Across::Jobs, async |conn| {
+            let own = i64::try_from(own.number()).map_err(corrupt)?;
+            let promised: Option<i64> = if self.is_embedded() {
+                Some(own)
+            } else {
+                let least = diesel::dsl::min(replicas::acknowledged);
+                replicas::table.select(least).get_result(conn).await?
+            };
+            // Where nobody is enlisted nobody knows who is about to be.
+            let Some(promised) = promised.map(|promised| promised.min(own)) else { return Ok(0) };
+            let newest: Option<i64> =
+                changes::table.select(diesel::dsl::max(changes::seq)).get_result(conn).await?;
+            let last = promised.min(newest.unwrap_or(0).saturating_sub(1));
+            let oldest: Vec<(i64, i64)> = changes::table
+                .filter(changes::seq.le(last))
+                .order(changes::seq)
+                .limit(i64::from(most))
+                .select((changes::seq, changes::time))
+                .load(conn)
+                .await?;
+            let too_young = before(now, kept);
+            let gone = oldest.into_iter().take_while(|(_, time)| *time < too_young).last();
+            let Some((through, _)) = gone else { return Ok(0) };
+            dropped(diesel::delete(changes::table.filter(changes::seq.le(through))).execute(conn).await?)
+        })
+        .await
     }
 
     /// Forgets request ids of before; whoever repeats one from now on is not known.
     pub async fn requests_prune(&self, kept: std::time::Duration, now: Timestamp, most: u32) -> Result<u64> {
-        let conn = &mut self.writers.get().await?;
-        let too_old = before(now, kept);
-        let last: Vec<i64> = requests::table
-            .filter(requests::create_time.lt(too_old))
-            .order(requests::create_time)
-            .limit(i64::from(most))
-            .select(requests::create_time)
-            .load(conn)
-            .await?;
-        let Some(last) = last.last() else { return Ok(0) };
-        dropped(diesel::delete(requests::table.filter(requests::create_time.le(*last))).execute(conn).await?)
+        self.in_bulk(Across::Jobs, async |conn| {
+            let too_old = before(now, kept);
+            let last: Vec<i64> = requests::table
+                .filter(requests::create_time.lt(too_old))
+                .order(requests::create_time)
+                .limit(i64::from(most))
+                .select(requests::create_time)
+                .load(conn)
+                .await?;
+            let Some(last) = last.last() else { return Ok(0) };
+            dropped(
+                diesel::delete(requests::table.filter(requests::create_time.le(*last))).execute(conn).await?,
+            )
+        })
+        .await
     }
 
     /// Drops sessions that ended long ago, and with them their refresh tokens.
     pub async fn sessions_prune(&self, kept: std::time::Duration, now: Timestamp, most: u32) -> Result<u64> {
-        let conn = &mut self.writers.get().await?;
-        let old: Vec<Vec<u8>> = sessions::table
-            .filter(sessions::revoke_time.lt(before(now, kept)))
-            .limit(i64::from(most))
-            .select(sessions::id)
-            .load(conn)
-            .await?;
-        dropped(diesel::delete(sessions::table.filter(sessions::id.eq_any(old))).execute(conn).await?)
+        self.in_bulk(Across::Jobs, async |conn| {
+            let old: Vec<Vec<u8>> = sessions::table
+                .filter(sessions::revoke_time.lt(before(now, kept)))
+                .limit(i64::from(most))
+                .select(sessions::id)
+                .load(conn)
+                .await?;
+            dropped(diesel::delete(sessions::table.filter(sessions::id.eq_any(old))).execute(conn).await?)
+        })
+        .await
     }
 
     /// Forgets devices that nobody logged in from for long.
     pub async fn devices_prune(&self, kept: std::time::Duration, now: Timestamp, most: u32) -> Result<u64> {
-        let conn = &mut self.writers.get().await?;
-        let old: Vec<Vec<u8>> = devices::table
-            .filter(devices::last_seen.lt(before(now, kept)))
-            .limit(i64::from(most))
-            .select(devices::digest)
-            .load(conn)
-            .await?;
-        let old: Vec<Vec<u8>> =
-            old.into_iter().filter(|digest| Digest::from_slice(digest).is_some()).collect();
-        dropped(diesel::delete(devices::table.filter(devices::digest.eq_any(old))).execute(conn).await?)
+        self.in_bulk(Across::Jobs, async |conn| {
+            let old: Vec<Vec<u8>> = devices::table
+                .filter(devices::last_seen.lt(before(now, kept)))
+                .limit(i64::from(most))
+                .select(devices::digest)
+                .load(conn)
+                .await?;
+            let old: Vec<Vec<u8>> =
+                old.into_iter().filter(|digest| Digest::from_slice(digest).is_some()).collect();
+            dropped(diesel::delete(devices::table.filter(devices::digest.eq_any(old))).execute(conn).await?)
+        })
+        .await
     }
 
     /// Drops signing keys whose last token has long ended.
@@ -212,23 +222,27 @@ impl Store {
         now: Timestamp,
         most: u32,
     ) -> Result<u64> {
-        let conn = &mut self.writers.get().await?;
-        let texts: Vec<String> = signing_keys::table
-            .order(signing_keys::create_time)
-            .limit(i64::from(most))
-            .select(signing_keys::state)
-            .load(conn)
-            .await?;
-        let mut dead = Vec::new();
-        for text in &texts {
-            let state: SigningKeyState = serde_json::from_str(text).map_err(corrupt)?;
-            if state.is_dead_since(Timestamp::from_micros(before(now, kept))) {
-                dead.push(state.kid.as_str().to_owned());
+        self.in_bulk(Across::Jobs, async |conn| {
+            let texts: Vec<String> = signing_keys::table
+                .order(signing_keys::create_time)
+                .limit(i64::from(most))
+                .select(signing_keys::state)
+                .load(conn)
+                .await?;
+            let mut dead = Vec::new();
+            for text in &texts {
+                let state: SigningKeyState = serde_json::from_str(text).map_err(corrupt)?;
+                if state.is_dead_since(Timestamp::from_micros(before(now, kept))) {
+                    dead.push(state.kid.as_str().to_owned());
+                }
             }
-        }
-        dropped(
-            diesel::delete(signing_keys::table.filter(signing_keys::kid.eq_any(dead))).execute(conn).await?,
-        )
+            dropped(
+                diesel::delete(signing_keys::table.filter(signing_keys::kid.eq_any(dead)))
+                    .execute(conn)
+                    .await?,
+            )
+        })
+        .await
     }
 }
 

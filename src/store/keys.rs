@@ -5,9 +5,8 @@ use super::query::{Columns, RunQueryDsl};
 use super::rows::{corrupt, count, digest, id, network_texts, networks, scope_names, scopes, text, time};
 use super::schema::{api_key_uses, api_keys, requests};
 use super::snapshot::BATCH;
-use super::tx::Own;
 use super::when::when;
-use super::{Conn, Error, Result, Tx};
+use super::{Across, Conn, Error, Result, Tx};
 use crate::domain::changes::Change;
 use crate::domain::keys::{Environment, Key, KeyKind, KeyState, Previous};
 use crate::domain::paging::Page;
@@ -277,7 +276,7 @@ const STAMPS: usize = 500;
 /// needs it, and it is no mutation by anybody.
 pub async fn keys_used(store: &super::Store, uses: Vec<(KeyId, Timestamp)>) -> Result<()> {
     for stamps in uses.chunks(STAMPS) {
-        match stamp(Own::new(store.writers.get().await?), stamps).await {
+        match store.in_bulk(Across::Jobs, async |conn| stamp(conn, stamps).await).await {
             // A key whose tenant was deleted meanwhile needs no stamp; the
             // others of the same transaction get theirs next time.
             Ok(()) | Err(Error::Dangling) => {}
@@ -287,8 +286,7 @@ pub async fn keys_used(store: &super::Store, uses: Vec<(KeyId, Timestamp)>) -> R
     Ok(())
 }
 
-async fn stamp(mut own: Own, stamps: &[(KeyId, Timestamp)]) -> Result<()> {
-    own.run("BEGIN").await?;
+async fn stamp(conn: &mut Conn, stamps: &[(KeyId, Timestamp)]) -> Result<()> {
     for (key, used) in stamps {
         let row =
             (api_key_uses::key_id.eq(key.as_bytes().to_vec()), api_key_uses::last_used.eq(used.micros()));
@@ -297,10 +295,10 @@ async fn stamp(mut own: Own, stamps: &[(KeyId, Timestamp)]) -> Result<()> {
             .on_conflict(api_key_uses::key_id)
             .do_update()
             .set(api_key_uses::last_used.eq(excluded(api_key_uses::last_used)))
-            .execute(own.get()?)
+            .execute(conn)
             .await?;
     }
-    own.run("COMMIT").await
+    Ok(())
 }
 
 /// How many of a tenant's keys are not revoked.

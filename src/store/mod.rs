@@ -30,6 +30,7 @@ mod replicas;
 pub mod roles;
 mod rows;
 mod schema;
+mod scope;
 pub mod sessions;
 pub mod signing_keys;
 mod snapshot;
@@ -48,6 +49,7 @@ pub use error::{Error, Result};
 pub use facts::{Facts, PostgresFacts};
 pub use jobs::JobRun;
 pub use replicas::{Enlisted, Keeper, Renewal, ReplicaId};
+pub use scope::{Across, Scope};
 pub use snapshot::Snapshot;
 pub use tail::{Look, Tail};
 pub use tap::Tap;
@@ -64,6 +66,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tx::Own;
 
 /// A connection to the embedded database.
 pub type Sqlite = SyncConnectionWrapper<diesel::SqliteConnection>;
@@ -85,8 +88,9 @@ pub enum Conn {
 /// The database, with its pools.
 #[derive(Clone)]
 pub struct Store {
-    readers: Connections,
     writers: Connections,
+    across: Connections,
+    within: Connections,
     head: watch::Sender<u64>,
     tasks: TaskTracker,
     deadline: Duration,
@@ -105,10 +109,11 @@ pub struct Written<T> {
 impl Store {
     /// Prepares the pools; connects at first use.
     pub fn new(options: &Options) -> Result<Self, BadDatabase> {
-        let (writers, readers) = connect::pools(options)?;
+        let connect::Pools { writers, across, within } = connect::pools(options)?;
         Ok(Self {
-            readers,
             writers,
+            across,
+            within,
             head: watch::Sender::new(0),
             tasks: TaskTracker::new(),
             deadline: Duration::from_millis(options.write_timeout_ms),
@@ -129,13 +134,21 @@ impl Store {
         matches!(self.writers, Connections::Sqlite(_))
     }
 
-    /// A connection to read with.
-    pub async fn read(&self) -> Result<Conn> {
-        self.readers.get().await
+    /// A connection to read with: a tenant's rows, which costs PostgreSQL a
+    /// round trip, or everybody's, which costs none.
+    ///
+    /// There is no other way to one, so nobody reads under the scope of whoever
+    /// had it before.
+    pub async fn read(&self, scope: impl Into<Scope>) -> Result<Conn> {
+        match scope.into() {
+            Scope::Everything(_) => self.across.get().await,
+            tenant @ Scope::Tenant(_) => self.within.get().await?.scoped(tenant).await,
+        }
     }
 
     /// Runs `work` in a transaction, with the audit entry and the changes that
-    /// it records: all of it happens, or none.
+    /// it records: all of it happens, or none. It sees and touches rows of the
+    /// tenant that the event is of.
     ///
     /// # Errors
     /// [`Error::Unavailable`] also when the outcome of the commit is unknown.
@@ -145,11 +158,33 @@ impl Store {
         event: Event,
         work: impl AsyncFnOnce(&mut Tx) -> Result<T>,
     ) -> Result<Written<T>> {
+        let scope = event.tenant.into();
+        self.write_in(scope, actor, event, work).await
+    }
+
+    /// The same for work that sees and touches rows of all tenants.
+    ///
+    /// # Errors
+    /// As of [`Store::write`].
+    pub async fn write_across<T>(
+        &self,
+        why: Across,
+        actor: &Actor,
+        event: Event,
+        work: impl AsyncFnOnce(&mut Tx) -> Result<T>,
+    ) -> Result<Written<T>> {
+        self.write_in(why.into(), actor, event, work).await
+    }
+
+    async fn write_in<T>(
+        &self,
+        scope: Scope,
+        actor: &Actor,
+        event: Event,
+        work: impl AsyncFnOnce(&mut Tx) -> Result<T>,
+    ) -> Result<Written<T>> {
         let writing = async {
-            let mut tx = Tx::begin(self.writers.get().await?, event).await?;
-            if let Some(credential) = actor.credential {
-                still_stands(&mut tx, credential).await?;
-            }
+            let mut tx = begin_checked(self.writers.get().await?, scope, actor, event).await?;
             match work(&mut tx).await {
                 Ok(value) => {
                     let (revision, entry) = tx.commit(actor).await?;
@@ -174,6 +209,19 @@ impl Store {
         }
     }
 
+    /// Runs `work` in a transaction without an audit entry or changes: what no
+    /// view needs, and is no mutation by anybody.
+    async fn in_bulk<T>(
+        &self,
+        scope: impl Into<Scope>,
+        work: impl AsyncFnOnce(&mut Conn) -> Result<T>,
+    ) -> Result<T> {
+        let mut own = Own::begin(self.writers.get().await?, scope.into()).await?;
+        let value = work(own.get()?).await?;
+        own.commit().await?;
+        Ok(value)
+    }
+
     /// Runs work to its end, even if whoever awaits it goes away.
     pub async fn detached<T: Send + 'static>(
         &self,
@@ -195,6 +243,22 @@ impl Store {
     pub fn tail(&self, seq: Revision) -> Tail {
         Tail::new(self.clone(), seq.number())
     }
+}
+
+/// Begins the transaction of whoever may still write. Their credential may be
+/// another tenant's than what they write to: then it is looked at in its own.
+async fn begin_checked(conn: Conn, scope: Scope, actor: &Actor, event: Event) -> Result<Tx> {
+    let Some(credential) = actor.credential else { return Tx::begin(conn, scope, event).await };
+    let first = match scope {
+        Scope::Tenant(_) => Scope::Tenant(credential.tenant),
+        Scope::Everything(_) => scope,
+    };
+    let mut tx = Tx::begin(conn, first, event).await?;
+    still_stands(&mut tx, credential.id).await?;
+    if first != scope {
+        tx.enter(scope).await?;
+    }
+    Ok(tx)
 }
 
 /// Refuses a mutation whose caller's credential has ended meanwhile.

@@ -6,7 +6,7 @@ use super::query::RunQueryDsl;
 use super::rows::{digest, id, text, time};
 use super::schema::{challenges, devices, mailed_tokens, members, tenants, users};
 use super::when::when;
-use super::{Conn, Result, Store, Tx};
+use super::{Across, Conn, Result, Store, Tx};
 use crate::domain::roles::Assigned;
 use crate::domain::users::Email;
 use crate::domain::{Digest, TenantId, Timestamp, UserId};
@@ -226,9 +226,8 @@ pub async fn mailed_forget(tx: &mut Tx, user: UserId, purpose: Purpose) -> Resul
 
 /// Clears away links that nobody followed in time.
 pub async fn mailed_sweep(store: &Store, now: Timestamp) -> Result<usize> {
-    let conn = &mut store.writers.get().await?;
     let over = mailed_tokens::table.filter(mailed_tokens::expire_time.lt(now.micros()));
-    Ok(diesel::delete(over).execute(conn).await?)
+    store.in_bulk(Across::Jobs, async |conn| Ok(diesel::delete(over).execute(conn).await?)).await
 }
 
 /// A login that waits for its second factor.
@@ -247,9 +246,7 @@ pub struct Challenge {
 impl Store {
     /// A login waits from now on. Logins that waited in vain are cleared away.
     pub async fn challenge_insert(&self, token: Digest, waiting: Challenge, now: Timestamp) -> Result<()> {
-        let conn = &mut self.writers.get().await?;
         let over = challenges::table.filter(challenges::expire_time.lt(now.micros()));
-        diesel::delete(over).execute(conn).await?;
         let row = (
             challenges::digest.eq(token.to_bytes().to_vec()),
             challenges::user_id.eq(waiting.user.as_bytes().to_vec()),
@@ -257,8 +254,12 @@ impl Store {
             challenges::device.eq(waiting.device.map(|device| device.to_bytes().to_vec())),
             challenges::expire_time.eq(waiting.expire.micros()),
         );
-        diesel::insert_into(challenges::table).values(row).execute(conn).await?;
-        Ok(())
+        self.in_bulk(Across::People, async |conn| {
+            diesel::delete(over).execute(conn).await?;
+            diesel::insert_into(challenges::table).values(row).execute(conn).await?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -7,7 +7,7 @@ use super::query::RunQueryDsl;
 use super::rows::{corrupt, id};
 use super::schema::{change_head, replicas};
 use super::tx::Own;
-use super::{Conn, Error, Result, Store};
+use super::{Across, Conn, Error, Result, Store};
 use crate::domain::changes::Revision;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
@@ -103,7 +103,8 @@ impl Store {
             replicas::draining,
             replicas::lease_ms,
         );
-        let rows: Vec<Row> = replicas::table.select(columns).load(&mut self.read().await?).await?;
+        let rows: Vec<Row> =
+            replicas::table.select(columns).load(&mut self.read(Across::Views).await?).await?;
         rows.into_iter()
             .map(|(bytes, acknowledged, cuts, renewals, draining, lease_ms)| {
                 Ok(Enlisted {
@@ -120,7 +121,7 @@ impl Store {
 
     /// The newest change, as of a moment after the call.
     pub async fn newest(&self) -> Result<Revision> {
-        let head = super::changes::head(&mut self.read().await?).await?;
+        let head = super::changes::head(&mut self.read(Across::Views).await?).await?;
         Ok(Revision::from_number(head))
     }
 
@@ -162,7 +163,7 @@ impl Store {
 
     /// The era of the change log.
     pub async fn era(&self) -> Result<String> {
-        Ok(change_head::table.select(change_head::era).first(&mut self.read().await?).await?)
+        Ok(change_head::table.select(change_head::era).first(&mut self.read(Across::Views).await?).await?)
     }
 
     /// A session that renews leases.
@@ -209,7 +210,7 @@ impl Keeper {
     async fn renew_now(&mut self, id: ReplicaId) -> Result<Option<Renewal>> {
         if self.own.is_none() {
             let conn = if self.store.is_embedded() {
-                self.store.read().await?
+                self.store.read(Across::Views).await?
             } else {
                 self.store.writers.get().await?
             };

@@ -2,7 +2,7 @@
 
 use super::tx::Own;
 use super::{
-    Result, Store, break_glass, changes, keys, members, roles, sessions, signing_keys, tenants, users,
+    Across, Result, Store, break_glass, changes, keys, members, roles, sessions, signing_keys, tenants, users,
 };
 use crate::domain::changes::{Change, Revision};
 use crate::domain::members::MemberState;
@@ -104,7 +104,7 @@ impl Snapshot {
 impl Store {
     /// How many keys and memberships there are, to make room for them.
     pub async fn counts(&self) -> Result<(u64, u64)> {
-        let conn = &mut self.read().await?;
+        let conn = &mut self.read(Across::Views).await?;
         Ok((keys::count_live(conn).await?, members::count(conn).await?))
     }
 
@@ -119,7 +119,7 @@ impl Store {
 
     /// Begins a snapshot of everything, or of what concerns one tenant.
     pub async fn snapshot_of(&self, only: Option<TenantId>) -> Result<Snapshot> {
-        let mut own = Own::new(self.read().await?);
+        let mut own = Own::new(self.read(Across::Views).await?);
         // The session is closed in the end, and the transaction with it.
         let begin =
             if self.is_embedded() { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
@@ -135,7 +135,7 @@ impl Store {
         revision: Revision,
         most: usize,
     ) -> Result<Option<Vec<(Revision, Change)>>> {
-        let conn = &mut self.read().await?;
+        let conn = &mut self.read(Across::Views).await?;
         let found = changes::after(conn, revision.number(), most).await?;
         let is_next = found.iter().zip(revision.number() + 1..).all(|((seq, _), wanted)| *seq == wanted);
         if !is_next || (found.is_empty() && changes::head(conn).await? < revision.number()) {
@@ -147,7 +147,7 @@ impl Store {
 
     /// The members of a tenant now.
     pub async fn people_of(&self, tenant: TenantId) -> Result<Vec<UserId>> {
-        let conn = &mut self.read().await?;
+        let conn = &mut self.read(tenant).await?;
         let mut people: Vec<UserId> = Vec::new();
         loop {
             let after = people.last().map(|last| (tenant, *last));
@@ -161,6 +161,6 @@ impl Store {
 
     /// A person now.
     pub async fn person(&self, user: UserId) -> Result<Option<UserState>> {
-        users::by_id(&mut self.read().await?, user).await
+        users::by_id(&mut self.read(Across::Views).await?, user).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::replicas::{self, ReplicaId};
 use super::tx::Own;
-use super::{Conn, Error, Result, Store, changes};
+use super::{Across, Conn, Error, Result, Store, changes};
 use crate::domain::changes::{Change, Revision};
 use crate::domain::sabotage::{self, Protection};
 use diesel_async::SimpleAsyncConnection;
@@ -127,7 +127,7 @@ impl Tail {
 /// commit falls between them. The session is closed in the end: its queue of
 /// notices has no bound, so it must not go back to the pool.
 async fn listen(store: &Store) -> Result<Own> {
-    let mut own = Own::new(store.read().await?);
+    let mut own = Own::new(store.read(Across::Views).await?);
     if let Conn::Pg(c) = own.get()? {
         // A promise is kept in memory; that it reaches the disk need not be waited for.
         c.batch_execute("SET synchronous_commit = off; LISTEN doorward_changes").await?;

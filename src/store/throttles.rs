@@ -5,7 +5,7 @@ use super::query::RunQueryDsl;
 use super::rows::{count, time};
 use super::schema::throttles;
 use super::tx::Own;
-use super::{Conn, Result, Store};
+use super::{Across, Conn, Result, Store};
 use crate::domain::Timestamp;
 use crate::domain::throttle::{Subject, Tally, UNCLAIMED_KEPT, Verdict};
 use diesel::prelude::*;
@@ -79,7 +79,7 @@ impl Store {
 
     /// Whether one more may be tried, as of now and without counting it.
     async fn throttle_verdict(&self, subjects: &[Subject], now: Timestamp) -> Result<Verdict> {
-        let conn = &mut self.read().await?;
+        let conn = &mut self.read(Across::People).await?;
         let mut verdict = Verdict::Go;
         for subject in subjects {
             verdict = verdict.and(subject.verdict(read(conn, subject).await?, now));
@@ -89,7 +89,7 @@ impl Store {
 
     /// What is counted of one of these, for a look without counting.
     pub async fn throttle_tally(&self, subject: &Subject) -> Result<Tally> {
-        read(&mut self.read().await?, subject).await
+        read(&mut self.read(Across::People).await?, subject).await
     }
 
     async fn begin(&self) -> Result<Own> {

@@ -1,5 +1,6 @@
 //! A write transaction.
 
+use super::scope::Scope;
 use super::{Conn, Error, Pg, Result, Sqlite, audit, changes};
 use crate::domain::audit::{Actor, Event};
 use crate::domain::changes::Change;
@@ -18,20 +19,44 @@ pub struct Tx {
     changes: Vec<Change>,
 }
 
+/// Said in a transaction that may take away from the audit log.
+const KEEPING: &str = "SET LOCAL doorward.keeping = 'audit'";
+
 /// A connection that is closed when dropped, unless it was given back.
 struct Held(Option<Conn>);
 
 impl Tx {
-    pub(super) async fn begin(conn: Conn, event: Event) -> Result<Self> {
+    pub(super) async fn begin(conn: Conn, scope: Scope, event: Event) -> Result<Self> {
         let mut tx = Self { conn: Held(Some(conn)), event, changes: Vec::new() };
         match tx.conn.get()? {
             // Taken at once, the write lock cannot be refused half-way.
             Conn::Sqlite(c) => {
                 c.spawn_blocking(|c| SqliteTransactions::begin_transaction_sql(c, "BEGIN IMMEDIATE")).await?;
             }
-            Conn::Pg(c) => PgTransactions::begin_transaction(&mut **c).await?,
+            // One round trip; and no moment at which there is a transaction without its scope.
+            Conn::Pg(c) => {
+                let begin = format!("BEGIN; {}", scope.until_the_end());
+                PgTransactions::begin_transaction_sql(&mut **c, &begin).await?;
+            }
         }
         Ok(tx)
+    }
+
+    /// Goes on in another scope.
+    pub(super) async fn enter(&mut self, scope: Scope) -> Result<()> {
+        self.set(&scope.until_the_end()).await
+    }
+
+    /// Lets this transaction take away from the audit log, for [`audit::keep`] alone.
+    pub(super) async fn keeping(&mut self) -> Result<()> {
+        self.set(KEEPING).await
+    }
+
+    async fn set(&mut self, statement: &str) -> Result<()> {
+        if let Conn::Pg(c) = self.conn.get()? {
+            SimpleAsyncConnection::batch_execute(&mut **c, statement).await?;
+        }
+        Ok(())
     }
 
     /// Records what every view will hear of once this commits.
@@ -137,6 +162,35 @@ pub(super) struct Own(Held);
 impl Own {
     pub(super) fn new(conn: Conn) -> Self {
         Self(Held(Some(conn)))
+    }
+
+    /// Begins a transaction in which it is written in bulk, outside the change
+    /// log; [`Own::commit`] ends it.
+    pub(super) async fn begin(conn: Conn, scope: Scope) -> Result<Self> {
+        let mut own = Self::new(conn);
+        match own.get()? {
+            Conn::Sqlite(_) => own.run("BEGIN IMMEDIATE").await?,
+            Conn::Pg(c) => {
+                let begin = format!("BEGIN; {}", scope.until_the_end());
+                SimpleAsyncConnection::batch_execute(&mut **c, &begin).await?;
+            }
+        }
+        Ok(own)
+    }
+
+    /// Lets its transaction take away from the audit log, for [`audit::keep`] alone.
+    pub(super) async fn keeping(&mut self) -> Result<()> {
+        if let Conn::Pg(c) = self.get()? {
+            SimpleAsyncConnection::batch_execute(&mut **c, KEEPING).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits, and gives the connection back.
+    pub(super) async fn commit(mut self) -> Result<()> {
+        self.run("COMMIT").await?;
+        self.give_back();
+        Ok(())
     }
 
     pub(super) fn get(&mut self) -> Result<&mut Conn> {

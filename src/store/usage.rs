@@ -5,8 +5,7 @@ use super::lock::Lock;
 use super::query::RunQueryDsl;
 use super::rows::{corrupt, id};
 use super::schema::{api_keys, key_usage};
-use super::tx::Own;
-use super::{Conn, Error, Result, Store, Tx};
+use super::{Across, Conn, Error, Result, Store, Tx};
 use crate::domain::usage::{Counts, History, Hour, HourOfUse, Outcome, WINDOW};
 use crate::domain::{KeyId, TenantId};
 use diesel::prelude::*;
@@ -21,14 +20,13 @@ pub type Added = (KeyId, Hour, Counts);
 /// Adds counts, in one transaction. Those of a key that is gone are dropped.
 /// Whoever calls sorts them: two that add in different orders wait for each other.
 pub async fn usage_add(store: &Store, added: &[Added]) -> Result<()> {
-    match add_all(Own::new(store.writers.get().await?), added).await {
+    match add_all(store, added).await {
         Err(Error::Dangling) => {}
         other => return other,
     }
     // A key's tenant was deleted meanwhile; one by one, the others are not lost with it.
-    let mut conn = store.writers.get().await?;
     for one in added {
-        match add(&mut conn, one).await {
+        match add_all(store, std::slice::from_ref(one)).await {
             Ok(()) | Err(Error::Dangling) => {}
             Err(error) => return Err(error),
         }
@@ -36,14 +34,14 @@ pub async fn usage_add(store: &Store, added: &[Added]) -> Result<()> {
     Ok(())
 }
 
-async fn add_all(mut own: Own, added: &[Added]) -> Result<()> {
-    own.run("BEGIN").await?;
-    for one in added {
-        add(own.get()?, one).await?;
-    }
-    own.run("COMMIT").await?;
-    own.give_back();
-    Ok(())
+async fn add_all(store: &Store, added: &[Added]) -> Result<()> {
+    let adding = async |conn: &mut Conn| {
+        for one in added {
+            add(conn, one).await?;
+        }
+        Ok(())
+    };
+    store.in_bulk(Across::Jobs, adding).await
 }
 
 async fn add(conn: &mut Conn, (key, hour, counts): &Added) -> Result<()> {
@@ -181,15 +179,17 @@ pub async fn usage_spike_note(tx: &mut Tx, key: KeyId, hour: Hour) -> Result<boo
 /// Drops counts of hours before this one, `most` at most; gives how many.
 pub async fn usage_prune(store: &Store, before: Hour, most: i64) -> Result<usize> {
     use key_usage as u;
-    let mut conn = store.writers.get().await?;
-    let old: Vec<(Vec<u8>, i64)> = u::table
-        .filter(u::hour.lt(before.number()))
-        .order((u::hour, u::key_id))
-        .limit(most)
-        .select((u::key_id, u::hour))
-        .load(&mut conn)
-        .await?;
-    let Some((key, hour)) = old.last().cloned() else { return Ok(0) };
-    let through = u::hour.lt(hour).or(u::hour.eq(hour).and(u::key_id.le(key)));
-    Ok(diesel::delete(u::table.filter(through)).execute(&mut conn).await?)
+    let pruning = async |conn: &mut Conn| {
+        let old: Vec<(Vec<u8>, i64)> = u::table
+            .filter(u::hour.lt(before.number()))
+            .order((u::hour, u::key_id))
+            .limit(most)
+            .select((u::key_id, u::hour))
+            .load(conn)
+            .await?;
+        let Some((key, hour)) = old.last().cloned() else { return Ok(0) };
+        let through = u::hour.lt(hour).or(u::hour.eq(hour).and(u::key_id.le(key)));
+        Ok(diesel::delete(u::table.filter(through)).execute(conn).await?)
+    };
+    store.in_bulk(Across::Jobs, pruning).await
 }

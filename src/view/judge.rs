@@ -1,6 +1,7 @@
 //! The judgement: whether a key that was found is accepted, here, now and for
 //! what is asked. Pure: the view, the moment and the demands are handed in.
 
+use super::entry::Entry;
 use super::{Found, View};
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::limits::{Limit, Rate};
@@ -163,11 +164,14 @@ impl Judge<'_> {
             return Err(ended(found.id));
         }
         let permissions = principal.permissions.and(found.scopes);
-        let rate = match self.admit(presented, found, &principal, permissions, demand, now) {
+        let counter = self.view.counter(found);
+        let admitted = self.admit(presented, found, &principal, permissions, demand, now);
+        let charge = |()| self.charge(found, counter, &principal, demand.cost, now);
+        let rate = match admitted.and_then(charge) {
             Ok(rate) => rate,
             Err(refusal) => return Err(self.counted(found, refusal)),
         };
-        self.view.accepted(found, now);
+        self.view.accepted(found, counter, now);
         Ok(Verified {
             principal,
             credential: found.id,
@@ -182,7 +186,7 @@ impl Judge<'_> {
         })
     }
 
-    /// All that can speak against a key whose asker may know of it.
+    /// All but the rate limit that can speak against a key whose asker may know of it.
     #[inline]
     fn admit(
         &self,
@@ -192,12 +196,11 @@ impl Judge<'_> {
         permissions: Permissions,
         demand: &Demand<'_>,
         now: Timestamp,
-    ) -> Result<Option<Rate>, Refusal> {
+    ) -> Result<(), Refusal> {
         unexpired(found, now)?;
         stands(found, principal, demand.peer)?;
         let second_factor = presented.login.map(|login| login.methods.has_second_factor());
-        self.meet(principal, permissions, second_factor, demand)?;
-        self.charge(found, principal, demand.cost, now)
+        self.meet(principal, permissions, second_factor, demand)
     }
 
     #[cold]
@@ -371,6 +374,7 @@ impl Judge<'_> {
     fn charge(
         &self,
         found: &Found,
+        counter: Option<&Entry>,
         principal: &Principal,
         cost: Option<u32>,
         now: Timestamp,
@@ -379,7 +383,7 @@ impl Judge<'_> {
         let limit = own.into_iter().find(|limit| *limit > 0).and_then(Limit::per_minute);
         let (Some(limit), Some(cost)) = (limit, cost) else { return Ok(None) };
         let nanos = u64::try_from(now.micros()).unwrap_or(0).saturating_mul(1000);
-        let rate = self.view.take(found.cell, limit, cost, nanos);
+        let rate = counter.map(|counter| counter.take(limit, cost, nanos));
         match rate {
             Some(rate) if !rate.retry_after.is_zero() => Err(Refusal::rate_limited(rate)),
             other => Ok(other),

@@ -21,13 +21,12 @@ mod tally;
 mod writer;
 
 pub use cuts::{Held, MOST as MOST_HELD, Side};
-pub use entry::{Cell, Found};
+pub use entry::Found;
 pub use judge::{Demand, Judge, Presented, Terms, Verified, token_expired};
 pub use signing::SigningKeys;
 pub use writer::{Kept, Writer};
 
 use crate::domain::changes::Revision;
-use crate::domain::limits::{Limit, Rate};
 use crate::domain::principal::{Home, Principal};
 use crate::domain::usage::{Counts, Outcome};
 use crate::domain::{CredentialId, Digest, GrantId, KeyId, TenantId, Timestamp, UserId};
@@ -132,13 +131,19 @@ impl View {
         self.signing.current()
     }
 
+    /// The record in which the uses of a key that was found are counted.
+    #[inline]
+    fn counter(&self, found: &Found) -> Option<&Entry> {
+        self.entries.get(found.cell.0)
+    }
+
     /// Notes that a key was accepted.
     #[inline]
-    fn accepted(&self, found: &Found, now: Timestamp) {
-        if let Some(entry) = self.entries.get(found.cell.0) {
-            if entry.tally.accepted(self.tallies.minute(now), self.tallies.is_on()) {
-                self.tallies.save(found.id, &entry.tally);
-            }
+    fn accepted(&self, found: &Found, counter: Option<&Entry>, now: Timestamp) {
+        if let Some(entry) = counter
+            && entry.tally.accepted(self.tallies.minute(now), self.tallies.is_on())
+        {
+            self.tallies.save(found.id, &entry.tally);
         }
     }
 
@@ -177,11 +182,6 @@ impl View {
         let used = entries.filter_map(Entry::last_use);
         let used = used.map(|(key, minute)| (key, self.tallies.beginning_of(minute)));
         used.filter(|(_, used)| used.plus(Duration::from_mins(1)) > since).collect()
-    }
-
-    /// Takes `cost` from a key's rate limit. `now` is nanoseconds since 1970.
-    pub fn take(&self, cell: Cell, limit: Limit, cost: u32, now: u64) -> Option<Rate> {
-        Some(self.entries.get(cell.0)?.take(limit, cost, now))
     }
 
     /// The last change that is in full effect.

@@ -73,9 +73,10 @@ fn after_a_rotation_both_secrets_lead_to_one_limit() {
     let (new, old) = (view.key(digest).unwrap(), view.key(key(7).digest).unwrap());
     assert_eq!((new.cell, new.previous, old.previous, old.expire), (old.cell, false, true, until));
     let limit = Limit::per_minute(2).unwrap();
-    assert!(view.take(new.cell, limit, 1, 1).unwrap().retry_after.is_zero());
-    assert!(view.take(old.cell, limit, 1, 1).unwrap().retry_after.is_zero());
-    assert!(!view.take(new.cell, limit, 1, 1).unwrap().retry_after.is_zero());
+    let take = |found| view.counter(found).unwrap().take(limit, 1, 1);
+    assert!(take(&new).retry_after.is_zero());
+    assert!(take(&old).retry_after.is_zero());
+    assert!(!take(&new).retry_after.is_zero());
     put(&mut writer, &KeyState { digest: Digest::from_bytes(&[78; 32]), ..key(7) });
     assert!(view.key(digest).is_none() && view.key(key(7).digest).is_none());
     assert!(view.key(Digest::from_bytes(&[78; 32])).is_some());

@@ -79,7 +79,7 @@ impl Cluster {
 
 /// A connection of the campaign's own, if it can be had at once.
 pub async fn connect(port: u16, name: &str) -> Option<tokio_postgres::Client> {
-    let parameters = format!("host=127.0.0.1 port={port} user=doorward dbname={name} connect_timeout=2");
+    let parameters = format!("host=127.0.0.1 port={port} user=admin dbname={name} connect_timeout=2");
     let (client, connection) = tokio_postgres::connect(&parameters, tokio_postgres::NoTls).await.ok()?;
     tokio::spawn(connection);
     Some(client)

@@ -82,7 +82,7 @@ pub enum Scenario {
     Failover,
     /// The database's disk is full for a while; needs root.
     DiskFull,
-    /// The random faults, with pgbouncer in transaction mode in between.
+    /// The random faults, with pgbouncer in between, which keeps sessions.
     Pgbouncer,
 }
 

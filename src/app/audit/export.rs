@@ -62,7 +62,7 @@ impl App {
         self.tell_of_export(caller, tenant, &wanted, now).await?;
         let head = self.audit_seal_all(tenant, now).await?;
         let head = head.ok_or_else(|| Fault::new("the audit log has no entry of its own export"))?;
-        let conn = &mut self.store.read().await?;
+        let conn = &mut self.store.read(tenant).await?;
         let span = span(conn, tenant, &head, &wanted).await?;
         let header = self.header(conn, tenant, &head, span.clone(), wanted.since, now).await?;
         Ok(Export {
@@ -172,7 +172,7 @@ impl Export {
 
     async fn entries(&mut self) -> Result<String, Failure> {
         let end = self.span.end.min(self.next + STEP);
-        let found = pages::run(&mut self.store.read().await?, self.tenant, self.next..end).await?;
+        let found = pages::run(&mut self.store.read(self.tenant).await?, self.tenant, self.next..end).await?;
         self.next = end;
         let mut text = String::new();
         for stored in found {

@@ -5,7 +5,7 @@ use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::{Failure, Permission, Reason, Refusal, TenantId, Timestamp, UserId};
 use crate::store::audit::keep;
 use crate::store::people::person_by_id;
-use crate::store::{Error, Tx};
+use crate::store::{Across, Error, Tx};
 use std::time::Duration;
 
 /// Logs that are looked at in one run of pruning.
@@ -22,7 +22,7 @@ impl App {
         let before = Timestamp::from_micros(now.micros().saturating_sub(micros(age)));
         let (mut pruned, mut after) = (0, None);
         while pruned < most {
-            let conn = &mut self.store.read().await?;
+            let conn = &mut self.store.read(Across::Jobs).await?;
             let due = keep::prunable(conn, before, after, LOGS).await?;
             let Some(last) = due.last() else { break };
             after = Some(*last);
@@ -66,7 +66,7 @@ impl App {
     /// at a time. Roots and proofs stay what they are.
     pub async fn audit_erase(&self, caller: &Caller, user: UserId) -> Result<keep::Erased, Failure> {
         let tenant = audited(caller, Permission::AUDIT_MANAGE, false)?;
-        let person = person_by_id(&mut self.store.read().await?, user).await?;
+        let person = person_by_id(&mut self.store.read(Across::People).await?, user).await?;
         let event = Event::new(tenant, Action::AuditErased, user, self.clock.now(), &*self.entropy);
         let (store, actor) = (self.store.clone(), caller.actor());
         let writing = async move {

@@ -13,6 +13,7 @@ use crate::domain::audit::Action;
 use crate::domain::users::Email;
 use crate::domain::{Digest, Failure, Reason, Refusal, TenantId, Timestamp, UserId};
 use crate::secret::{Bearer, Class};
+use crate::store::Across;
 use crate::store::people::{challenge_by_digest, memberships, person_by_email};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
@@ -184,7 +185,7 @@ impl App {
     async fn by_tenant(&self, logins: &Tally<Who>) -> Result<HashMap<TenantId, OfTenant>, Failure> {
         let mut found: HashMap<TenantId, OfTenant> = HashMap::new();
         for (who, reasons) in &logins.counts {
-            let conn = &mut self.store.read().await?;
+            let conn = &mut self.store.read(Across::People).await?;
             let user = match who {
                 Who::Email(email) => {
                     let Ok(email) = email.parse::<Email>() else { continue };

@@ -10,9 +10,9 @@ use crate::domain::audit::merkle::Hash;
 use crate::domain::audit::{Action, PLATFORM};
 use crate::domain::{Entropy, Failure, Fault, Permission, TenantId, Timestamp};
 use crate::secret::{NoteKey, NoteVerifier, Place, Sealer, sha256};
-use crate::store::Store;
 use crate::store::audit::tree::{self, Head, Kept};
 use crate::store::instance::instance_value;
+use crate::store::{Across, Store};
 use serde::Deserialize;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -146,7 +146,7 @@ impl App {
         let before = Timestamp::from_micros(
             now.micros().saturating_sub(i64::try_from(SEAL_EVERY.as_micros()).unwrap_or(i64::MAX)),
         );
-        let due = tree::unsealed(&mut self.store.read().await?, before, most).await?;
+        let due = tree::unsealed(&mut self.store.read(Across::Jobs).await?, before, most).await?;
         let mut told = Vec::new();
         for tenant in &due {
             match self.audit_seal_all(*tenant, now).await {
@@ -166,8 +166,7 @@ impl App {
     pub async fn audit_checkpoint(&self, caller: &Caller, platform: bool) -> Result<Told, Failure> {
         let tenant = audited(caller, Permission::AUDIT_READ, platform)?;
         let head = self.audit_seal_all(tenant, self.clock.now()).await?;
-        let conn = &mut self.store.read().await?;
-        let checkpoint = match tree::last_checkpoint(conn, tenant).await? {
+        let checkpoint = match self.last_checkpoint(tenant).await? {
             Some(kept) => kept,
             None => self.empty(tenant),
         };
@@ -177,8 +176,12 @@ impl App {
             first: head.as_ref().map_or(0, |head| head.first),
             held: head.is_some_and(|head| head.held),
             log: self.pseudonym(tenant),
-            platform: tree::last_checkpoint(conn, PLATFORM).await?,
+            platform: self.last_checkpoint(PLATFORM).await?,
         })
+    }
+
+    async fn last_checkpoint(&self, tenant: TenantId) -> Result<Option<Kept>, Failure> {
+        Ok(tree::last_checkpoint(&mut self.store.read(tenant).await?, tenant).await?)
     }
 
     /// Takes every entry that there is now into the tree.

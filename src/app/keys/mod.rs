@@ -127,7 +127,7 @@ impl App {
     /// One key.
     pub async fn key_get(&self, caller: &Caller, key: KeyId) -> Result<Shown, Failure> {
         caller.must(Permission::KEYS_READ)?;
-        let mut conn = self.store.read().await.map_err(Failure::from)?;
+        let mut conn = self.store.read(caller.tenant()).await.map_err(Failure::from)?;
         let found = rows::key_by_id(&mut conn, caller.tenant(), key).await.map_err(Failure::from)?;
         let key = found.filter(|key| visible(caller, key));
         let key = key.ok_or_else(|| self.absent(Refusal::not_found("key")))?;
@@ -153,7 +153,7 @@ impl App {
         }
         let only_test = caller.verified.environment == Environment::Test;
         let filter = KeyFilter { user, environment: only_test.then_some(Environment::Test), ..filter };
-        let mut conn = self.store.read().await.map_err(Failure::from)?;
+        let mut conn = self.store.read(caller.tenant()).await.map_err(Failure::from)?;
         let mut keys =
             rows::key_page(&mut conn, caller.tenant(), filter, page).await.map_err(Failure::from)?;
         let more = keys.len() > usize::from(page.size);

@@ -153,7 +153,7 @@ impl Draft {
         let rest = serde_json::to_string(&Rest {
             time: event.time.micros(),
             actor: &actor.id,
-            credential: actor.credential.map(|credential| credential.to_string()),
+            credential: actor.credential.map(|credential| credential.id.to_string()),
             home: actor.home.map(|home| home.to_string()),
             action: event.action.name(),
             target: &event.target,
@@ -219,7 +219,7 @@ fn cut(value: &str, most: usize) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::audit::Action;
+    use crate::domain::audit::{Action, Presented};
     use crate::domain::clock::fixed::Counting;
     use crate::domain::{CredentialId, KeyId, Timestamp};
 
@@ -230,7 +230,7 @@ mod tests {
         event.facts.push(("kind", "user \"quoted\"".into()));
         event.detail.extend(detail.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         let actor = Actor {
-            credential: Some(CredentialId::Key(KeyId::from_bytes([3; 16]))),
+            credential: Some(Presented { id: CredentialId::Key(KeyId::from_bytes([3; 16])), tenant }),
             home: Some(TenantId::from_bytes([9; 16])),
             address: Some([192, 0, 2, 7].into()),
             ..Actor::system("c-1")

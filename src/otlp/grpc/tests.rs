@@ -13,6 +13,7 @@ use crate::otlp::testing::{
 };
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const PROFILES: &str = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
 
 /// One gRPC call to a surface before `backend`.
 struct Call {
@@ -119,17 +120,26 @@ async fn an_export_reaches_the_back_end_under_the_keys_tenant_and_no_other() {
 }
 
 #[tokio::test]
-async fn gzip_is_taken_and_full_success_says_nothing() {
-    let body = gzip(&[0x0a, 0x00]);
-    let mut framed = frame::framed(&body).to_vec();
-    framed[0] = 1;
-    let (got, kept) = Call::new(framed.clone()).with("grpc-encoding", "gzip").into_sink().await;
-    assert_eq!(status(&got).code(), Code::Ok);
-    assert_eq!(got.body, [0; 5][..]);
-    assert_eq!(kept.lines().len(), 1);
-    let unsaid = Call::new(framed.clone()).refusal().await;
+async fn compressed_messages_are_taken_and_full_success_says_nothing() {
+    let plain = [0x0a, 0x00];
+    let frame = |packed: &[u8]| {
+        let mut framed = frame::framed(packed).to_vec();
+        framed[0] = 1;
+        framed
+    };
+    let (gzipped, zstd) = (frame(&gzip(&plain)), frame(&zstd::encode_all(&plain[..], 1).unwrap()));
+    for (name, framed) in [("gzip", &gzipped), ("zstd", &zstd)] {
+        let (got, kept) = Call::new(framed.clone()).with("grpc-encoding", name).into_sink().await;
+        assert_eq!(status(&got).code(), Code::Ok, "{name}");
+        assert_eq!(got.headers["grpc-accept-encoding"], "zstd,gzip,identity");
+        assert_eq!(got.body, [0; 5][..]);
+        assert_eq!(kept.lines().len(), 1);
+    }
+    let unsaid = Call::new(gzipped.clone()).refusal().await;
     assert_eq!(unsaid, (Code::Internal, "INTERNAL".to_owned()));
-    let other = Call::new(framed).with("grpc-encoding", "zstd").refusal().await;
+    let wrong = Call::new(gzipped.clone()).with("grpc-encoding", "zstd").refusal().await;
+    assert_eq!(wrong, (Code::InvalidArgument, "INVALID_ARGUMENT".to_owned()));
+    let other = Call::new(gzipped).with("grpc-encoding", "snappy").refusal().await;
     assert_eq!(other, (Code::Unimplemented, "UNIMPLEMENTED".to_owned()));
 }
 
@@ -141,7 +151,7 @@ async fn an_empty_request_is_a_success_that_goes_nowhere() {
 }
 
 #[tokio::test]
-async fn bad_requests_are_told_apart() {
+async fn case_11_bad_requests_are_told_apart() {
     let framed = |bytes: &[u8]| frame::framed(bytes);
     let two = [framed(&[0x0a, 0x00]), framed(&[0x0a, 0x00])].concat();
     let cases = [
@@ -159,6 +169,7 @@ async fn bad_requests_are_told_apart() {
         (Call::new(vec![0, 0xff, 0xff, 0xff, 0xff]), Code::ResourceExhausted, "PAYLOAD_TOO_LARGE"),
         (Call::new(framed(&vec![0; 100_001])), Code::ResourceExhausted, "PAYLOAD_TOO_LARGE"),
         (Call::new(framed(b"")).with("grpc-timeout", "soon"), Code::InvalidArgument, "INVALID_ARGUMENT"),
+        (Call { path: PROFILES, ..Call::new(framed(b"")) }, Code::Unimplemented, "UNIMPLEMENTED"),
         (Call { path: "/x.Y/Z", ..Call::new(framed(b"")) }, Code::Unimplemented, "UNIMPLEMENTED"),
     ];
     for (at, (call, code, reason)) in cases.into_iter().enumerate() {

@@ -17,9 +17,21 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding in which a request's refusal is written: the request's own, JSON if that is none of ours.
+    /// The encoding in which a request is answered: its own, JSON if that is none of ours.
     pub fn of(headers: &HeaderMap) -> Self {
-        if is_protobuf(headers) { Self::Protobuf } else { Self::Json }
+        Self::said(headers).unwrap_or(Self::Json)
+    }
+
+    /// The encoding that a request says its body has.
+    pub fn said(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let is = |name: &[u8]| media_type.eq_ignore_ascii_case(name);
+        match () {
+            () if is(b"application/x-protobuf") => Some(Self::Protobuf),
+            () if is(b"application/json") => Some(Self::Json),
+            () => None,
+        }
     }
 
     /// Its media type.
@@ -29,13 +41,6 @@ impl Encoding {
             Self::Json => HeaderValue::from_static("application/json"),
         }
     }
-}
-
-/// Whether a request says that its body is protobuf.
-pub fn is_protobuf(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
-    media_type.trim_ascii().eq_ignore_ascii_case(b"application/x-protobuf")
 }
 
 /// A refusal as a `google.rpc.Status`.

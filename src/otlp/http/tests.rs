@@ -93,6 +93,31 @@ async fn an_export_reaches_the_back_end_under_the_keys_tenant_and_no_other() {
 }
 
 #[tokio::test]
+async fn json_reaches_the_back_end_as_protobuf_and_is_answered_in_json() {
+    let fake = Fake::new(|| Response::new(Body::empty()));
+    let address = serve(fake.clone()).await;
+    let (gateway, _) = gateway(&options(&format!("http://{address}/otlp")));
+    let request =
+        opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest::decode(spoofed());
+    let json = serde_json::to_vec(&request.unwrap()).unwrap();
+    for (coding, body) in
+        [("identity", json.clone()), ("gzip", gzip(&json)), ("zstd", zstd::encode_all(&*json, 3).unwrap())]
+    {
+        let call = Call::new(body).with("content-type", "application/json; charset=utf-8");
+        let got = call.with("content-encoding", coding).to(Arc::clone(&gateway)).await;
+        assert_eq!((got.status, header(&got, "content-type")), (200, "application/json"), "{coding}");
+        let answer: serde_json::Value = serde_json::from_slice(&got.body).unwrap();
+        let told = answer["partialSuccess"]["errorMessage"].as_str().unwrap();
+        assert!(told.starts_with("removed 3 attributes"), "{told}");
+        let seen = fake.seen().pop().unwrap();
+        assert_eq!(seen.headers["content-type"], "application/x-protobuf");
+        assert!(is_cleaned(&seen.body));
+    }
+    let clean = Call::new("{\"resourceSpans\":[{}]}").with("content-type", "application/json");
+    assert_eq!(clean.to(gateway).await.body, "{}");
+}
+
+#[tokio::test]
 async fn the_sink_prints_and_full_success_is_an_empty_body() {
     let (got, kept) = Call::new(vec![0x0a, 0x00]).into_sink().await;
     assert_eq!((got.status, got.body.len()), (200, 0));
@@ -112,12 +137,16 @@ async fn refusals_have_their_status_and_a_body_in_the_requests_encoding() {
         (empty().with("authorization", "Basic %%%"), 401, 16),
         (empty().with("api-key", "other"), 401, 16),
         (empty().with("authorization", UNKNOWN), 503, 14),
-        (json(empty()), 415, 12),
+        (json(empty()), 400, 3),
+        (json(Call::new("{]")), 400, 3),
+        (json(empty()).with("content-encoding", "br"), 415, 12),
         (json(empty()).with("authorization", "Bearer bad"), 401, 16),
-        (empty().with("content-encoding", "zstd"), 415, 12),
+        (empty().with("content-encoding", "br"), 415, 12),
+        (empty().with("content-type", "text/plain"), 415, 12),
         (empty().with("content-encoding", "gzip, gzip"), 415, 12),
         (Call { method: Method::GET, ..empty() }, 405, 12),
         (Call { path: "/v1/profiles", ..empty() }, 404, 5),
+        (Call { path: "/v1development/profiles", ..empty() }, 404, 5),
         (Call { path: "/v1/traces/", ..empty() }, 404, 5),
         (Call::new(vec![0xff; 9]), 400, 3),
         (Call::new(b"not gzip".to_vec()).with("content-encoding", "gzip"), 400, 3),
@@ -125,7 +154,7 @@ async fn refusals_have_their_status_and_a_body_in_the_requests_encoding() {
         (Call::new(gzip(&vec![0; 10_000_000])).with("content-encoding", "gzip"), 413, 8),
     ];
     for (at, (call, status, code)) in cases.into_iter().enumerate() {
-        let is_json = call.headers.contains(&("content-type", "application/json".to_owned()));
+        let is_json = !call.headers.contains(&("content-type", "application/x-protobuf".to_owned()));
         let got = call.refusal().await;
         assert_eq!(got.status, status, "case {at}");
         assert!(!header(&got, "x-correlation-id").is_empty(), "case {at}");

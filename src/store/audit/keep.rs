@@ -8,9 +8,14 @@ use crate::store::lock::Lock;
 use crate::store::people::membership;
 use crate::store::query::RunQueryDsl;
 use crate::store::rows::{corrupt, id};
-use crate::store::schema::{audit_entries, audit_fields, audit_heads};
+use crate::store::schema::{audit_checkpoints, audit_entries, audit_fields, audit_heads};
+use crate::store::tx::Own;
 use crate::store::{Conn, Result, Tx};
 use diesel::prelude::*;
+use std::time::Duration;
+
+/// How long a log's checkpoints are kept here; the last one always is.
+const KEEP_CHECKPOINTS: Duration = Duration::from_hours(31 * 24);
 
 /// Entries whose fields are erased at once.
 const ERASED: i64 = 1000;
@@ -65,6 +70,8 @@ pub async fn prune(tx: &mut Tx, tenant: TenantId, time: Timestamp, most: u64) ->
     if end <= head.first {
         return Ok(None);
     }
+    tx.keeping().await?;
+    let conn = tx.conn()?;
     let (first, last) = (signed(head.first)?, signed(end)?);
     let id = tenant.as_bytes().to_vec();
     let fields = audit_fields::table.filter(audit_fields::tenant_id.eq(id.clone()));
@@ -80,9 +87,28 @@ pub async fn prune(tx: &mut Tx, tenant: TenantId, time: Timestamp, most: u64) ->
 /// Holds a log against pruning and erasure, or lets it go; false if it was so before.
 pub async fn hold(tx: &mut Tx, tenant: TenantId, held: bool) -> Result<bool> {
     let Some(head) = head_held(tx, tenant).await? else { return Err(corrupt("there is no audit log")) };
+    tx.keeping().await?;
     let place = audit_heads::table.find(tenant.as_bytes().to_vec());
     diesel::update(place).set(audit_heads::held.eq(held)).execute(tx.conn()?).await?;
     Ok(head.held != held)
+}
+
+/// Deletes checkpoints of fewer entries than `size` that are older than they
+/// are kept. What they said the later ones say as well.
+pub(super) async fn drop_checkpoints(
+    own: &mut Own,
+    tenant: TenantId,
+    size: u64,
+    now: Timestamp,
+) -> Result<()> {
+    own.keeping().await?;
+    let kept = i64::try_from(KEEP_CHECKPOINTS.as_micros()).unwrap_or(i64::MAX);
+    let old = audit_checkpoints::table
+        .filter(audit_checkpoints::tenant_id.eq(tenant.as_bytes().to_vec()))
+        .filter(audit_checkpoints::size.lt(signed(size)?))
+        .filter(audit_checkpoints::time.lt(now.micros().saturating_sub(kept)));
+    diesel::delete(old).execute(own.get()?).await?;
+    Ok(())
 }
 
 /// What was erased.
@@ -97,6 +123,7 @@ pub struct Erased {
 /// Erases values of entries that a person made or that are about them, and
 /// values that are their e-mail address; some at a time.
 pub async fn erase(tx: &mut Tx, tenant: TenantId, user: &str, email: Option<&str>) -> Result<Erased> {
+    tx.keeping().await?;
     let conn = tx.conn()?;
     let of_tenant = || audit_fields::table.filter(audit_fields::tenant_id.eq(tenant.as_bytes().to_vec()));
     let theirs = audit_entries::table

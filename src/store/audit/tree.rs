@@ -1,13 +1,14 @@
 //! The tree over a log's entries: its right edge, its tiles and its checkpoints.
 
+use super::keep::drop_checkpoints;
 use crate::domain::audit::merkle::{self, Frontier, Hash, Span};
 use crate::domain::{TenantId, Timestamp};
 use crate::store::query::RunQueryDsl;
 use crate::store::rows::{corrupt, id};
 use crate::store::schema::{audit_checkpoints, audit_entries, audit_heads, audit_tiles};
+use crate::store::tx::Own;
 use crate::store::{Conn, Result, Store};
 use diesel::prelude::*;
-use std::time::Duration;
 
 /// Leaves of a tile.
 pub const TILE: u64 = 256;
@@ -20,9 +21,6 @@ const TILE_LEVEL: u32 = TILE.ilog2();
 
 /// Entries that get into the tree at once.
 const STEP: u64 = 16 * TILE;
-
-/// How long a log's checkpoints are kept here; the last one always is.
-const KEEP_CHECKPOINTS: Duration = Duration::from_hours(31 * 24);
 
 /// Where a log stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +89,7 @@ pub async fn seal(
     now: Timestamp,
     sign: impl Fn(u64, &Hash) -> String,
 ) -> Result<Option<Head>> {
-    let conn = &mut store.read().await?;
+    let conn = &mut store.read(tenant).await?;
     let Some(head) = head(conn, tenant).await? else { return Ok(None) };
     let before = head.tree.size();
     if before == head.size {
@@ -103,7 +101,8 @@ pub async fn seal(
     let mut tree = head.tree.clone();
     leaves.iter().zip(start..).filter(|(_, at)| *at >= before).for_each(|(leaf, _)| tree.push(*leaf));
     let note = sign(tree.size(), &tree.root());
-    let conn = &mut store.writers.get().await?;
+    let mut own = Own::begin(store.writers.get().await?, tenant.into()).await?;
+    let conn = own.get()?;
     for (tile, n) in leaves.chunks_exact(LEAVES).zip(start / TILE..) {
         tile_insert(conn, tenant, n, tile).await?;
     }
@@ -116,6 +115,8 @@ pub async fn seal(
         audit_heads::since.eq(now.micros()),
     );
     diesel::update(place).set(set).execute(conn).await?;
+    drop_checkpoints(&mut own, tenant, tree.size(), now).await?;
+    own.commit().await?;
     Ok(Some(Head { tree, ..head }))
 }
 
@@ -252,12 +253,6 @@ async fn checkpoint_insert(conn: &mut Conn, tenant: TenantId, checkpoint: &Kept)
         audit_checkpoints::note.eq(&checkpoint.note),
     );
     diesel::insert_into(audit_checkpoints::table).values(row).on_conflict_do_nothing().execute(conn).await?;
-    let kept = i64::try_from(KEEP_CHECKPOINTS.as_micros()).unwrap_or(i64::MAX);
-    let old = audit_checkpoints::table
-        .filter(audit_checkpoints::tenant_id.eq(tenant.as_bytes().to_vec()))
-        .filter(audit_checkpoints::size.lt(signed(checkpoint.size)?))
-        .filter(audit_checkpoints::time.lt(checkpoint.time.micros().saturating_sub(kept)));
-    diesel::delete(old).execute(conn).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The random faults with pgbouncer in transaction mode in between.
+//! The random faults with pgbouncer in between, which keeps sessions as it has to.
 use super::campaign;
 use super::random::trouble;
 use crate::cluster::Cluster;
@@ -42,7 +42,7 @@ impl Pooler {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={database}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n\
-             pool_mode = transaction\nmax_client_conn = 500\ndefault_pool_size = 30\n\
+             pool_mode = session\nmax_client_conn = 500\ndefault_pool_size = 90\n\
              ignore_startup_parameters = extra_float_digits,options\n",
             users.display()
         );

@@ -3,6 +3,7 @@ use crate::harness::{Database, World, on_both};
 use doorward::domain::audit::merkle::Hash;
 use doorward::domain::audit::{Action, Actor, Event};
 use doorward::domain::{Clock, TenantId};
+use doorward::store::Across;
 use doorward::store::audit::{pages, tree};
 use doorward::store::{Error, Options, Result, Store, Url};
 use std::time::Duration;
@@ -51,7 +52,7 @@ on_both! {
             writer.await.unwrap();
         }
         for (tenant, expected) in tenants.into_iter().zip([WRITERS * EACH / 4 * 3, WRITERS * EACH / 4]) {
-            let conn = &mut store.read().await.unwrap();
+            let conn = &mut store.read(Across::Instance).await.unwrap();
             let head = tree::head(conn, tenant).await.unwrap().unwrap();
             assert_eq!(head.size, expected);
             let run = pages::run(conn, tenant, 0..expected).await.unwrap();
@@ -77,7 +78,7 @@ on_both! {
             let head = tree::seal(&store, tenant, now, sign).await.unwrap().unwrap();
             assert_eq!((head.size, head.tree.size()), (written, written));
         }
-        let conn = &mut store.read().await.unwrap();
+        let conn = &mut store.read(Across::Instance).await.unwrap();
         let run = pages::run(conn, tenant, 0..written).await.unwrap();
         let leaves: Vec<Hash> = run.iter().map(|stored| Hash::of_leaf(stored.entry.as_bytes())).collect();
         let root = doorward::domain::audit::merkle::root_of(leaves.iter().copied());
@@ -107,7 +108,7 @@ on_both! {
         }
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
         let size = loop {
-            let kept = tree::last_checkpoint(&mut store.read().await.unwrap(), tenant).await.unwrap();
+            let kept = tree::last_checkpoint(&mut store.read(tenant).await.unwrap(), tenant).await.unwrap();
             if let Some(kept) = kept {
                 break kept.size;
             }

@@ -11,6 +11,7 @@ use crate::harness::{Database, Settings, World};
 use crate::people::person::Mailbox;
 use doorward::pb::v1::{Principal, WhoAmIRequest};
 use doorward::secret::MasterKey;
+use doorward::store::Across;
 use doorward::store::{Options, Store, Url};
 use tonic::{Response, Status};
 
@@ -64,7 +65,7 @@ impl Glass {
 
     /// How many entries of that action the audit log has.
     async fn audited(&self, action: &str) -> i64 {
-        let conn = &mut self.store().read().await.unwrap();
+        let conn = &mut self.store().read(Across::Instance).await.unwrap();
         doorward::store::audit::event_count(conn, action).await.unwrap()
     }
 

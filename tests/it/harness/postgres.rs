@@ -1,4 +1,7 @@
 //! PostgreSQL from the installed binaries: own data directory, own port, never as root.
+//!
+//! Doorward's role is as plain as it should be anywhere: no superuser, so that row-level security
+//! holds in every test. Tests look at databases themselves as `admin`, for whom it does not.
 use super::ports;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -18,11 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const GUARD: &str = r#"
 trap '' INT
 if [ -n "$4" ]; then
-    "$1/pg_basebackup" -h 127.0.0.1 -p "$4" -U doorward -D "$2/data" -R -X stream -c fast --no-sync || exit 1
-    echo "primary_conninfo = 'host=127.0.0.1 port=$4 user=doorward application_name=standby'" \
+    "$1/pg_basebackup" -h 127.0.0.1 -p "$4" -U admin -D "$2/data" -R -X stream -c fast --no-sync || exit 1
+    echo "primary_conninfo = 'host=127.0.0.1 port=$4 user=admin application_name=standby'" \
         >> "$2/data/postgresql.auto.conf"
 else
-    "$1/initdb" -D "$2/data" -U doorward -A trust -E UTF8 --locale=C --no-sync --wal-segsize="$5" || exit 1
+    "$1/initdb" -D "$2/data" -U admin -A trust -E UTF8 --locale=C --no-sync --wal-segsize="$5" || exit 1
+    echo "CREATE ROLE doorward LOGIN NOSUPERUSER NOBYPASSRLS" \
+        | "$1/postgres" --single -D "$2/data" postgres || exit 1
 fi
 start() {
     "$1/postgres" -D "$2/data" -c listen_addresses=127.0.0.1 -c port="$3" \
@@ -158,13 +163,18 @@ impl Postgres {
     pub async fn fresh_database(&self) -> String {
         let name = format!("t_{}", uuid::Uuid::now_v7().simple());
         let client = self.connect("postgres").await;
-        client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        client.batch_execute(&format!("CREATE DATABASE {name} OWNER doorward")).await.unwrap();
         name
     }
 
-    /// A connection of the test's own to a database of this server.
+    /// A connection of the test's own to a database of this server, as its superuser.
     pub async fn connect(&self, database: &str) -> tokio_postgres::Client {
-        let parameters = format!("host=127.0.0.1 port={} user=doorward dbname={database}", self.port);
+        self.connect_as("admin", database).await
+    }
+
+    /// The same as somebody else: `doorward`, say.
+    pub async fn connect_as(&self, user: &str, database: &str) -> tokio_postgres::Client {
+        let parameters = format!("host=127.0.0.1 port={} user={user} dbname={database}", self.port);
         let end = Instant::now() + PATIENCE;
         loop {
             match tokio_postgres::connect(&parameters, NoTls).await {

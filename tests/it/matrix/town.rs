@@ -15,7 +15,7 @@ use doorward::secret::Password;
 use doorward::store::members::member_insert;
 use doorward::store::tenants::tenant_insert;
 use doorward::store::users::user_insert;
-use doorward::store::{Options, Store, Url};
+use doorward::store::{Across, Options, Store, Url};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
@@ -297,7 +297,7 @@ async fn tenant(store: &Store, slug: &str, roles: &[(&'static str, Role, bool)],
     let people: Vec<_> = roles.iter().map(|(name, ..)| (*name, UserId::new(now(), &OsEntropy))).collect();
     let event = Event::new(id, Action::TenantCreated, id, now(), &OsEntropy);
     let written = store
-        .write(&Actor::system("matrix"), event, async |tx| {
+        .write_across(Across::Instance, &Actor::system("matrix"), event, async |tx| {
             tenant_insert(tx, &row).await?;
             for ((name, role, operator), (_, user)) in roles.iter().zip(&people) {
                 let email = address(name, slug).parse().unwrap();

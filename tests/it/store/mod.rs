@@ -3,6 +3,7 @@ mod jobs;
 mod purge;
 mod rows;
 mod schema;
+mod walls;
 mod writes;
 
 use crate::harness::Database;
@@ -17,7 +18,7 @@ use doorward::store::keys::key_insert;
 use doorward::store::members::member_insert;
 use doorward::store::tenants::tenant_insert;
 use doorward::store::users::user_insert;
-use doorward::store::{Options, Result, Store, Tx, Url, Written};
+use doorward::store::{Across, Options, Result, Store, Tx, Url, Written};
 
 /// A migrated store over a database.
 pub async fn open(database: &Database) -> Store {
@@ -49,6 +50,15 @@ pub async fn write<T>(
     work: impl AsyncFnOnce(&mut Tx) -> Result<T>,
 ) -> Result<Written<T>> {
     store.write(&Actor::system("test"), event(tenant), work).await
+}
+
+/// The same for work on rows that are no tenant's.
+pub async fn write_across<T>(
+    store: &Store,
+    tenant: TenantId,
+    work: impl AsyncFnOnce(&mut Tx) -> Result<T>,
+) -> Result<Written<T>> {
+    store.write_across(Across::Instance, &Actor::system("test"), event(tenant), work).await
 }
 
 fn tenant(slug: &str) -> Tenant {
@@ -110,13 +120,12 @@ fn key(tenant: TenantId, user: Option<UserId>) -> Key {
 pub async fn town(store: &Store, slug: &str) -> (TenantId, UserId) {
     let (tenant, owner) = (tenant(slug), user(&format!("owner@{slug}.example")));
     let (id, owner_id) = (tenant.state.id, owner.id);
-    write(store, id, async |tx| {
+    let work = async |tx: &mut Tx| {
         tenant_insert(tx, &tenant).await?;
         user_insert(tx, &owner, None).await?;
         member_insert(tx, id, owner_id, Role::Owner).await
-    })
-    .await
-    .unwrap();
+    };
+    write_across(store, id, work).await.unwrap();
     (id, owner_id)
 }
 

@@ -2,6 +2,7 @@
 use super::*;
 use crate::harness::on_both;
 use doorward::domain::tenants::TenantPatch;
+use doorward::store::Across;
 use doorward::store::keys::key_by_id;
 use doorward::store::members::owner_of;
 use doorward::store::purge::{
@@ -39,19 +40,19 @@ on_both! {
             insert(&store, &key(tenant, Some(owner))).await.unwrap();
         }
         let (early, late) = (now(), now().plus(Duration::from_hours(1)));
-        assert!(tenants_due(&mut store.read().await.unwrap(), late, 9).await.unwrap().is_empty());
+        assert!(tenants_due(&mut store.read(Across::Instance).await.unwrap(), late, 9).await.unwrap().is_empty());
         assert_eq!(run(&store, tenant, late).await, 0, "it is not deleted");
-        let before = tenant_by_id(&mut store.read().await.unwrap(), tenant).await.unwrap().unwrap();
+        let before = tenant_by_id(&mut store.read(tenant).await.unwrap(), tenant).await.unwrap().unwrap();
         let deleted = before.patched(TenantPatch { deleted: Some(true), ..TenantPatch::default() }, now());
         write(&store, tenant, async |tx| tenant_replace(tx, &deleted).await).await.unwrap();
-        assert!(tenants_due(&mut store.read().await.unwrap(), early, 9).await.unwrap().is_empty());
+        assert!(tenants_due(&mut store.read(Across::Instance).await.unwrap(), early, 9).await.unwrap().is_empty());
         assert_eq!(run(&store, tenant, early).await, 0, "its time has not come");
-        assert_eq!(tenants_due(&mut store.read().await.unwrap(), late, 9).await.unwrap(), [tenant]);
+        assert_eq!(tenants_due(&mut store.read(Across::Instance).await.unwrap(), late, 9).await.unwrap(), [tenant]);
         let runs = [run(&store, tenant, late).await, run(&store, tenant, late).await];
         assert_eq!(runs, [3, 2]);
-        assert_eq!(owner_of(&mut store.read().await.unwrap(), tenant).await.unwrap(), Some(owner));
+        assert_eq!(owner_of(&mut store.read(tenant).await.unwrap(), tenant).await.unwrap(), Some(owner));
         assert_eq!((run(&store, tenant, late).await, run(&store, tenant, late).await), (1, 0));
-        let conn = &mut store.read().await.unwrap();
+        let conn = &mut store.read(Across::Instance).await.unwrap();
         assert_eq!(tenant_by_id(conn, tenant).await.unwrap(), None);
         assert_eq!(owner_of(conn, tenant).await.unwrap(), None);
         assert_eq!(key_by_id(conn, other, kept.state.id).await.unwrap(), Some(kept));

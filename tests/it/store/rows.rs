@@ -6,6 +6,7 @@ use doorward::domain::keys::{KeyPatch, Previous};
 use doorward::domain::paging::Page;
 use doorward::domain::permission::Permission;
 use doorward::domain::tenants::TenantPatch;
+use doorward::store::Across;
 use doorward::store::Error;
 use doorward::store::keys::{
     KeyFilter, key_by_id, key_last_uses, key_page, key_replace, keys_used, request_once,
@@ -23,7 +24,7 @@ on_both! {
         wanted.state.expire = Some(now().plus(Duration::from_hours(1)));
         wanted.state.previous = Some(Previous { digest: Digest::from_bytes(&[1; 32]), until: now() });
         insert(&store, &wanted).await.unwrap();
-        let mut conn = store.read().await.unwrap();
+        let mut conn = store.read(Across::Instance).await.unwrap();
         assert_eq!(key_by_id(&mut conn, tenant, wanted.state.id).await.unwrap(), Some(wanted.clone()));
         let other = TenantId::new(now(), &random());
         assert_eq!(key_by_id(&mut conn, other, wanted.state.id).await.unwrap(), None, "another tenant's");
@@ -39,7 +40,7 @@ on_both! {
         assert!(replaced.value);
         let again = write(&store, tenant, async |tx| key_replace(tx, &second).await).await.unwrap();
         assert!(!again.value, "somebody was quicker");
-        let mut conn = store.read().await.unwrap();
+        let mut conn = store.read(Across::Instance).await.unwrap();
         assert_eq!(key_by_id(&mut conn, tenant, first.state.id).await.unwrap().unwrap().state.per_minute, 9);
     }
 
@@ -54,7 +55,7 @@ on_both! {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         ids.reverse();
-        let mut conn = store.read().await.unwrap();
+        let mut conn = store.read(Across::Instance).await.unwrap();
         let page = |size, after: Option<KeyId>| Page { size, after: after.map(|id| *id.as_bytes()) };
         let first = key_page(&mut conn, tenant, KeyFilter::default(), page(3, None)).await.unwrap();
         assert_eq!(first.iter().map(|key| key.state.id).collect::<Vec<_>>(), ids[..4], "one more says there is more");
@@ -77,9 +78,9 @@ on_both! {
         let stranger = key(TenantId::new(now(), &random()), None);
         assert!(matches!(insert(&store, &stranger).await, Err(Error::Dangling)));
         let namesake = tenant("acme");
-        let made = write(&store, tenant_id, async |tx| tenant_insert(tx, &namesake).await).await;
+        let made = write_across(&store, tenant_id, async |tx| tenant_insert(tx, &namesake).await).await;
         assert!(matches!(made, Err(Error::Conflict)));
-        let mut conn = store.read().await.unwrap();
+        let mut conn = store.read(Across::Instance).await.unwrap();
         let all = key_page(&mut conn, tenant_id, KeyFilter::default(), Page { size: 9, after: None }).await.unwrap();
         assert_eq!(all.len(), 1);
     }
@@ -90,19 +91,19 @@ on_both! {
         let (tenant, owner) = town(&store, "acme").await;
         let second = user("second@acme.example");
         let id = second.id;
-        let two = write(&store, tenant, async |tx| {
+        let two = write_across(&store, tenant, async |tx| {
             user_insert(tx, &second, None).await?;
             member_insert(tx, tenant, id, Role::Owner).await
         }).await;
         assert!(matches!(two, Err(Error::Conflict)), "{two:?}");
-        write(&store, tenant, async |tx| {
+        write_across(&store, tenant, async |tx| {
             user_insert(tx, &second, None).await?;
             member_insert(tx, tenant, id, Role::Viewer).await
         }).await.unwrap();
         let raised = write(&store, tenant, async |tx| member_set_role(tx, tenant, id, Role::Owner).await).await;
         assert!(matches!(raised, Err(Error::Conflict)), "{raised:?}");
         write(&store, tenant, async |tx| member_set_role(tx, tenant, id, Role::Admin).await).await.unwrap();
-        let mut conn = store.read().await.unwrap();
+        let mut conn = store.read(Across::Instance).await.unwrap();
         let members = member_page(&mut conn, tenant, Page { size: 9, after: None }).await.unwrap();
         let roles: Vec<_> = members.iter().map(|member| (member.user, member.role)).collect();
         assert_eq!(roles.len(), 2);
@@ -115,7 +116,7 @@ on_both! {
         let store = open(&database).await;
         let (acme, _) = town(&store, "acme").await;
         let (other, _) = town(&store, "other").await;
-        let mut conn = store.read().await.unwrap();
+        let mut conn = store.read(Across::Instance).await.unwrap();
         assert_eq!(tenant_by_slug(&mut conn, &"acme".parse().unwrap()).await.unwrap().unwrap().state.id, acme);
         let page = Page { size: 9, after: None };
         assert_eq!(tenant_page(&mut conn, None, page).await.unwrap().len(), 2);
@@ -149,7 +150,7 @@ on_both! {
         let later = Timestamp::from_micros(120_000_000);
         keys_used(&store, vec![(stamps[3].0, later)]).await.unwrap();
         let ids: Vec<KeyId> = stamps.iter().map(|(id, _)| *id).collect();
-        let uses = key_last_uses(&mut store.read().await.unwrap(), &ids).await.unwrap();
+        let uses = key_last_uses(&mut store.read(Across::Instance).await.unwrap(), &ids).await.unwrap();
         assert_eq!(uses.len(), 12);
         assert!(uses.contains(&(stamps[3].0, later)) && uses.contains(&stamps[4]));
     }

@@ -2,6 +2,7 @@
 use super::*;
 use crate::harness::on_both;
 use crate::harness::postgres::Postgres;
+use std::path::{Path, PathBuf};
 
 on_both! {
     async fn migrating_twice_is_migrating_once(database: Database) {
@@ -30,8 +31,19 @@ async fn of_replicas_that_start_together_one_migrates() {
     for start in starting.collect::<Vec<_>>() {
         steps += start.await.unwrap();
     }
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    assert_eq!(steps, std::fs::read_dir(root).unwrap().count(), "each step is run once, by one of them");
+    assert_eq!(steps, all_steps().len(), "each step is run once, by one of them");
+}
+
+/// The steps of PostgreSQL, in their order.
+fn all_steps() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let steps = |directory: &str| {
+        let all = std::fs::read_dir(root.join(directory)).unwrap();
+        let mut steps: Vec<_> = all.map(|entry| entry.unwrap().path()).collect();
+        steps.sort();
+        steps
+    };
+    [steps("migrations"), steps("migrations-postgres")].concat()
 }
 
 // Down and up again on PostgreSQL leaves what up alone leaves.
@@ -48,9 +60,7 @@ async fn what_a_migration_does_it_undoes() {
         rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
     };
     let before = columns().await;
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let mut steps: Vec<_> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
-    steps.sort();
+    let steps = all_steps();
     for step in steps.iter().rev() {
         admin.batch_execute(&std::fs::read_to_string(step.join("down.sql")).unwrap()).await.unwrap();
     }

@@ -4,6 +4,7 @@ use crate::harness::on_both;
 use crate::harness::postgres::Postgres;
 use doorward::domain::changes::{Change, Revision};
 use doorward::domain::{Reason, Refusal};
+use doorward::store::Across;
 use doorward::store::audit::event_count;
 use doorward::store::{Error, keys::key_by_id};
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ on_both! {
         let log = log(&store).await;
         assert_eq!(log.last(), Some(&(written.revision.number(), Change::Key(Box::new(key.state)))));
         assert_eq!(log.len(), 4);
-        assert_eq!(event_count(&mut store.read().await.unwrap(), "key.created").await.unwrap(), 2);
+        assert_eq!(event_count(&mut store.read(Across::Instance).await.unwrap(), "key.created").await.unwrap(), 2);
     }
 
     async fn what_is_refused_half_way_never_happened(database: Database) {
@@ -46,7 +47,7 @@ on_both! {
             Err::<(), _>(Refusal::new(Reason::FailedPrecondition, "no").into())
         }).await;
         assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
-        assert_eq!(key_by_id(&mut store.read().await.unwrap(), tenant, key.state.id).await.unwrap(), None);
+        assert_eq!(key_by_id(&mut store.read(tenant).await.unwrap(), tenant, key.state.id).await.unwrap(), None);
         assert_eq!(log(&store).await.len(), before);
     }
 
@@ -82,7 +83,7 @@ on_both! {
         });
         assert!(tokio::time::timeout(Duration::from_millis(5), work).await.is_err());
         store.close().await;
-        assert!(key_by_id(&mut store.read().await.unwrap(), tenant, id).await.unwrap().is_some());
+        assert!(key_by_id(&mut store.read(tenant).await.unwrap(), tenant, id).await.unwrap().is_some());
     }
 
     // The order of the log is the order of commits, without gaps, whatever is

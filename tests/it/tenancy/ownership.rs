@@ -85,6 +85,6 @@ on_both! {
         assert!(matches!(removed, Err(Error::Dangling)), "{removed:?}");
         let demoted = write(&store, tenant, async |tx| member_set_role(tx, tenant, owner, Role::Admin).await).await;
         assert!(matches!(demoted, Err(Error::Dangling)), "{demoted:?}");
-        assert_eq!(owner_of(&mut store.read().await.unwrap(), tenant).await.unwrap(), Some(owner));
+        assert_eq!(owner_of(&mut store.read(tenant).await.unwrap(), tenant).await.unwrap(), Some(owner));
     }
 }

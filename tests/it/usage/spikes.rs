@@ -1,12 +1,12 @@
 //! Hours that are unusual for a key, and hours that are long past.
 use crate::harness::{Database, World, on_both};
 use doorward::domain::Clock;
+use doorward::domain::KeyId;
 use doorward::domain::audit::{Action, Actor, Event};
 use doorward::domain::usage::{Counts, Hour, Outcome};
-use doorward::domain::{KeyId, TenantId};
 use doorward::store::audit::event_count;
 use doorward::store::usage::{usage_add, usage_history, usage_of, usage_prune, usage_spike_note};
-use doorward::store::{Error, Options, Store, Url};
+use doorward::store::{Across, Error, Options, Store, Url};
 use std::time::{Duration, Instant};
 
 fn store(database: &Database) -> Store {
@@ -24,7 +24,7 @@ fn accepted(count: u64) -> Counts {
 }
 
 async fn spikes(store: &Store) -> i64 {
-    event_count(&mut store.read().await.unwrap(), Action::UsageSpike.name()).await.unwrap()
+    event_count(&mut store.read(Across::Instance).await.unwrap(), Action::UsageSpike.name()).await.unwrap()
 }
 
 async fn key(world: &World) -> KeyId {
@@ -50,9 +50,9 @@ on_both! {
             assert!(Instant::now() < end, "nobody has noticed");
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        let told = usage_of(&mut store.read().await.unwrap(), loud, now, now.minus(-2)).await.unwrap();
+        let told = usage_of(&mut store.read(Across::Instance).await.unwrap(), loud, now, now.minus(-2)).await.unwrap();
         assert_eq!(told.iter().filter(|used| used.spike).count(), 1);
-        let busy = usage_of(&mut store.read().await.unwrap(), busy, now, now.minus(-2)).await.unwrap();
+        let busy = usage_of(&mut store.read(Across::Instance).await.unwrap(), busy, now, now.minus(-2)).await.unwrap();
         assert!(busy.iter().all(|used| !used.spike), "as busy as always");
         assert_eq!(spikes(&store).await, 1);
     }
@@ -65,7 +65,7 @@ on_both! {
             usage_add(&store, &[(key, day.minus(-at), accepted(1))]).await.unwrap();
         }
         let note = async |at: i64| {
-            let (tenant, now) = (TenantId::from_bytes([0; 16]), doorward::boot::SystemClock::default().now());
+            let (tenant, now) = (world.tenant_id.parse().unwrap(), doorward::boot::SystemClock::default().now());
             let event = Event::new(tenant, Action::UsageSpike, key, now, &doorward::boot::OsEntropy);
             let actor = Actor::system("test");
             let noting = store.write(&actor, event, async |tx| {
@@ -90,13 +90,13 @@ on_both! {
         }
         let old: Vec<_> = (0..10).map(|at| (key, now.minus(10_000 + at), accepted(1))).collect();
         usage_add(&store, &old).await.unwrap();
-        let history = usage_history(&mut store.read().await.unwrap(), key, now).await.unwrap();
+        let history = usage_history(&mut store.read(Across::Instance).await.unwrap(), key, now).await.unwrap();
         assert_eq!((history.hours, history.total, history.first), (1, 6, Some(now.minus(10_009))));
         let before = now.minus(90 * 24);
         for expected in [4, 4, 2, 0] {
             assert_eq!(usage_prune(&store, before, 4).await.unwrap(), expected);
         }
-        let left = usage_of(&mut store.read().await.unwrap(), key, now.minus(20_000), now).await.unwrap();
+        let left = usage_of(&mut store.read(Across::Instance).await.unwrap(), key, now.minus(20_000), now).await.unwrap();
         assert_eq!(left.iter().map(|used| used.counts.total()).collect::<Vec<_>>(), [6]);
     }
 }

@@ -8,6 +8,7 @@ use doorward::domain::audit::Action;
 use doorward::pb::v1::{
     ApiKeyKind, CreateApiKeyRequest, Environment, ListProviderKeysRequest, SetProviderKeyRequest,
 };
+use doorward::store::Across;
 use doorward::store::vault::{SealedColumn, SealedValue, sealed_page, sealed_replace};
 use http::Method;
 use serde_json::{Value, json};
@@ -169,14 +170,16 @@ on_both! {
 
 async fn sealed(database: &Database) -> Vec<SealedValue> {
     let store = store(database);
-    let mut conn = store.read().await.unwrap();
+    let mut conn = store.read(Across::Instance).await.unwrap();
     sealed_page(&mut conn, SealedColumn::ProviderKeys, &[], 10).await.unwrap()
 }
 
 async fn overwrite(database: &Database, before: &SealedValue, after: &[u8]) {
     let (store, (actor, event)) = (store(database), by_the_test());
     let replaced = store
-        .write(&actor, event, async |tx| sealed_replace(tx, SealedColumn::ProviderKeys, before, after).await)
+        .write_across(Across::Instance, &actor, event, async |tx| {
+            sealed_replace(tx, SealedColumn::ProviderKeys, before, after).await
+        })
         .await
         .unwrap();
     assert!(replaced.value, "the row is another meanwhile");

@@ -12,6 +12,7 @@ use doorward::pb::v1::{
     ApiKeyKind, CreateApiKeyRequest, DeleteProviderKeyRequest, Environment, FetchProviderKeyRequest,
     FetchProviderKeyResponse, ListProviderKeysRequest, ProviderKey, SetProviderKeyRequest,
 };
+use doorward::store::Across;
 use doorward::store::audit::event_count;
 use doorward::store::{Options, Store, Url};
 use tonic::Status;
@@ -67,7 +68,7 @@ fn store(database: &Database) -> Store {
 
 /// How many entries of that action the audit log has.
 async fn audited(database: &Database, action: Action) -> i64 {
-    event_count(&mut store(database).read().await.unwrap(), action.name()).await.unwrap()
+    event_count(&mut store(database).read(Across::Instance).await.unwrap(), action.name()).await.unwrap()
 }
 
 /// An actor and an event that do not matter.

@@ -7,6 +7,7 @@ use doorward::domain::audit::Action;
 use doorward::pb::v1::complete_login_request::Factor;
 use doorward::pb::v1::{CompleteLoginRequest, ConfirmTotpRequest, EnrollTotpRequest};
 use doorward::secret::{RootKey, Sealer};
+use doorward::store::Across;
 use doorward::store::vault::{SealedColumn, sealed_page, sealed_replace};
 
 const OLD: &str = "8d1f6c0a7be24c59a3f10e6d92b7c4850f3e2d1c6b5a49788796a5b4c3d2e1f0";
@@ -102,9 +103,14 @@ async fn rewrap_one(database: &Database) {
     let sealer = Sealer::new(key(NEW), vec![key(OLD)]);
     let (store, (actor, event)) = (store(database), by_the_test());
     let column = SealedColumn::ProviderKeys;
-    let value = sealed_page(&mut store.read().await.unwrap(), column, &[], 1).await.unwrap().remove(0);
+    let value = sealed_page(&mut store.read(Across::Instance).await.unwrap(), column, &[], 1)
+        .await
+        .unwrap()
+        .remove(0);
     let fresh = sealer.rewrap(&value.sealed, &doorward::boot::OsEntropy).unwrap().unwrap();
-    let replacing = store.write(&actor, event, async |tx| sealed_replace(tx, column, &value, &fresh).await);
+    let replacing = store.write_across(Across::Instance, &actor, event, async |tx| {
+        sealed_replace(tx, column, &value, &fresh).await
+    });
     assert!(replacing.await.unwrap().value);
 }
 

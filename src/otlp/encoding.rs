@@ -1,0 +1,216 @@
+//! How bodies are compressed, and taking that off again.
+//!
+//! zstd is decoded by the reference library, which is C: of what is written in Rust, nothing decodes even half as fast,
+//! and the slower decoding would cost more than all else that is done to an export.
+
+use std::io::{self, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+/// Bytes that are decompressed between two looks at the bounds.
+const STEP: usize = 64 << 10;
+/// The largest distance over which a zstd stream may repeat itself, as a power of two: 8 MiB, which RFC 8878, section
+/// 3.1.1.1.2, asks every decoder for.
+const MAX_WINDOW_LOG: u32 = 23;
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// Not at all.
+    Identity,
+    /// One or more gzip members.
+    Gzip,
+    /// One or more zstd frames.
+    Zstd,
+}
+
+/// Why a body was not decompressed.
+#[derive(Debug)]
+pub enum Broken<E> {
+    /// It is not what it claims to be.
+    Stream,
+    /// It may not grow that far.
+    Bound(E),
+}
+
+impl Coding {
+    /// The codings in the order of preference, as headers list them.
+    pub const ALL: &str = "zstd,gzip,identity";
+
+    /// The coding of that name, in any letter case.
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        let codings = [Self::Identity, Self::Gzip, Self::Zstd];
+        codings.into_iter().find(|coding| name.eq_ignore_ascii_case(coding.name().as_bytes()))
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// `packed` without the coding. `room` is told of every step by how much the output grows, and how much is needed
+    /// beside it: zstd keeps what it decoded also in its window.
+    ///
+    /// # Errors
+    /// The stream is broken, cut short, or followed by something else; or what `room` says.
+    pub fn unpack<E>(
+        self,
+        packed: &[u8],
+        room: impl FnMut(usize, usize) -> Result<(), E>,
+    ) -> Result<Vec<u8>, Broken<E>> {
+        if packed.is_empty() {
+            return Err(Broken::Stream);
+        }
+        match self {
+            Self::Identity => Ok(packed.to_vec()),
+            Self::Gzip => read_out(MultiGzDecoder::new(packed), 0, room),
+            Self::Zstd => {
+                let stream = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut stream| {
+                    stream.window_log_max(MAX_WINDOW_LOG)?;
+                    Ok(stream)
+                });
+                read_out(stream.map_err(|error| broken(&error))?, 1 << MAX_WINDOW_LOG, room)
+            }
+        }
+    }
+}
+
+fn read_out<E>(
+    mut stream: impl Read,
+    window: usize,
+    mut room: impl FnMut(usize, usize) -> Result<(), E>,
+) -> Result<Vec<u8>, Broken<E>> {
+    let mut out = Vec::new();
+    let mut filled = 0;
+    loop {
+        if filled == out.len() {
+            out.resize(filled + STEP, 0);
+        }
+        let rest = out.get_mut(filled..).unwrap_or_default();
+        let read = stream.read(rest).map_err(|error| broken(&error))?;
+        if read == 0 {
+            out.truncate(filled);
+            return Ok(out);
+        }
+        let in_window = read.min(window.saturating_sub(filled));
+        room(read, in_window).map_err(Broken::Bound)?;
+        filled += read;
+    }
+}
+
+fn broken<E>(error: &io::Error) -> Broken<E> {
+    tracing::debug!(%error, "a body cannot be decompressed");
+    Broken::Stream
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    const LIMIT: usize = 200_000;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(vec![], Compression::default());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(plain: &[u8]) -> Vec<u8> {
+        zstd::encode_all(plain, 1).unwrap()
+    }
+
+    /// What comes out, and how much memory was asked for.
+    fn unpack(coding: Coding, packed: &[u8]) -> (Result<Vec<u8>, Broken<()>>, usize) {
+        let mut taken = 0;
+        let result = coding.unpack(packed, |more, _| {
+            taken += more;
+            if taken > LIMIT { Err(()) } else { Ok(()) }
+        });
+        (result, taken)
+    }
+
+    type Pack = fn(&[u8]) -> Vec<u8>;
+
+    fn both() -> [(Coding, Pack); 2] {
+        [(Coding::Gzip, gzip), (Coding::Zstd, zstd)]
+    }
+
+    #[test]
+    fn names_are_read_in_any_case() {
+        assert_eq!(Coding::parse(b"GZip"), Some(Coding::Gzip));
+        assert_eq!(Coding::parse(b"zstd"), Some(Coding::Zstd));
+        assert_eq!(Coding::parse(b"identity"), Some(Coding::Identity));
+        for other in ["", "deflate", "br", "gzip, gzip", "x-gzip"] {
+            assert_eq!(Coding::parse(other.as_bytes()), None, "{other}");
+        }
+        for name in Coding::ALL.split(',') {
+            assert_eq!(Coding::parse(name.as_bytes()).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn case_12_streams_may_have_several_parts_and_nothing_else() {
+        let random: Vec<u8> =
+            (0..90_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+        for (coding, pack) in both() {
+            for plain in [&b"abc"[..], &random] {
+                assert_eq!(unpack(coding, &pack(plain)).0.unwrap(), plain);
+            }
+            let two = [pack(b"abc"), pack(b"def")].concat();
+            assert_eq!(unpack(coding, &two).0.unwrap(), b"abcdef");
+            let packed = pack(b"abcdefghijkl");
+            for broken in [
+                vec![],
+                b"abc".to_vec(),
+                [packed.clone(), b"x".to_vec()].concat(),
+                [packed.clone(), b"garbage that is long enough to be a header".to_vec()].concat(),
+                packed[..packed.len() - 1].to_vec(),
+                packed[..6].to_vec(),
+            ] {
+                let refused = matches!(unpack(coding, &broken).0, Err(Broken::Stream));
+                assert!(refused, "{coding:?} {broken:x?}");
+            }
+        }
+        let mut wrong = gzip(b"abc");
+        let at = wrong.len() - 6;
+        wrong[at] ^= 1;
+        assert!(matches!(unpack(Coding::Gzip, &wrong).0, Err(Broken::Stream)), "the checksum is wrong");
+    }
+
+    // A56
+    #[test]
+    fn case_12_a_bomb_is_stopped_at_the_bound() {
+        for (coding, pack) in both() {
+            let bomb = pack(&vec![0; 50_000_000]);
+            assert!(bomb.len() < 100_000);
+            let (result, taken) = unpack(coding, &bomb);
+            assert!(matches!(result, Err(Broken::Bound(()))), "{coding:?}");
+            assert!(taken <= LIMIT + 2 * STEP, "{coding:?} {taken}");
+        }
+        let many = zstd(&[0; 1000]).repeat(100_000);
+        assert!(matches!(unpack(Coding::Zstd, &many).0, Err(Broken::Bound(()))));
+    }
+
+    #[test]
+    fn case_12_a_zstd_window_may_not_be_larger_than_anybody_needs() {
+        let packed = |log: u32| {
+            let mut encoder = zstd::stream::write::Encoder::new(vec![], 1).unwrap();
+            encoder.window_log(log).unwrap();
+            encoder.include_contentsize(false).unwrap();
+            encoder.write_all(b"abc").unwrap();
+            encoder.flush().unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(unpack(Coding::Zstd, &packed(23)).0.unwrap(), b"abc");
+        assert!(matches!(unpack(Coding::Zstd, &packed(24)).0, Err(Broken::Stream)));
+    }
+}

@@ -1,0 +1,170 @@
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, KeyValueList};
+use prost::Message;
+
+use super::*;
+
+fn policy() -> Policy {
+    Policy::new("tenant.id", ["X-Scope-OrgID"])
+}
+
+fn text(text: &str) -> AnyValue {
+    AnyValue { value: Some(Value::StringValue(text.into())) }
+}
+
+fn pair(key: &str, value: AnyValue) -> KeyValue {
+    KeyValue { key: key.into(), value: Some(value), ..KeyValue::default() }
+}
+
+fn map(values: Vec<KeyValue>) -> AnyValue {
+    AnyValue { value: Some(Value::KvlistValue(KeyValueList { values })) }
+}
+
+fn verdict(encoded: &[u8]) -> Result<Verdict, Malformed> {
+    policy().judge(encoded, Span::whole(encoded)?, &Path::default())
+}
+
+fn verdict_of(pair: &KeyValue) -> Verdict {
+    verdict(&pair.encode_to_vec()).unwrap()
+}
+
+/// Whether the last of these keys, each below the one before it, is denied while those before it are not.
+fn last_is_denied(keys: &[&str]) -> bool {
+    let policy = policy();
+    let mut path = Path::default();
+    for (at, key) in keys.iter().enumerate() {
+        let mut ahead = Path::default();
+        if policy.follow(&path, key.as_bytes(), &mut ahead) {
+            return at + 1 == keys.len();
+        }
+        path = ahead;
+    }
+    false
+}
+
+#[test]
+fn keys_are_compared_as_back_ends_store_them() {
+    let denied = [
+        "tenant.id",
+        "tenant_id",
+        "tenant-id",
+        "Tenant.ID",
+        "TENANT/ID",
+        "tenant..id",
+        "tenant\u{2024}id",
+        "x_scope_orgid",
+    ];
+    for key in denied {
+        assert!(policy().denies(key.as_bytes()), "{key}");
+        assert_eq!(verdict_of(&pair(key, text("evil"))), Verdict::Strip, "{key}");
+        assert_eq!(policy().suspicion(key.as_bytes(), key.len()), key.len());
+        assert!(policy().suspicion(key.as_bytes(), 0) < key.len(), "{key}");
+    }
+    let kept = [
+        "tenantid",
+        "tenant",
+        "tenant.",
+        "tenant.id.x",
+        "my.tenant.id",
+        "tenant.idx",
+        "x.scope.org.id",
+        "",
+        "service.name",
+    ];
+    for key in kept {
+        assert!(!policy().denies(key.as_bytes()), "{key}");
+        assert_eq!(verdict_of(&pair(key, text("fine"))), Verdict::Keep, "{key}");
+    }
+}
+
+#[test]
+fn an_entry_is_judged_by_every_name_it_gets() {
+    let denied: [&[&str]; 9] = [
+        &["tenant", "id"],
+        &["Tenant", "ID"],
+        &["tenant.", "id"],
+        &["tenant", "", "id"],
+        &["", "tenant.id"],
+        &["a", "tenant.id"],
+        &["a", "b", "tenant", "id"],
+        &["x", "scope-orgid"],
+        &["x", "scope", "OrgID"],
+    ];
+    for keys in denied {
+        assert!(last_is_denied(keys), "{keys:?}");
+    }
+    let kept: [&[&str]; 6] = [
+        &["tenant", "name"],
+        &["tenan", "t.id"],
+        &["service", "id"],
+        &["", "id"],
+        &["tenant", "x", "id"],
+        &["tenant.i", "d"],
+    ];
+    for keys in kept {
+        assert!(!last_is_denied(keys), "{keys:?}");
+    }
+}
+
+#[test]
+fn any_of_several_keys_denies_or_leads_on() {
+    let two = |keys: [&str; 2]| {
+        let mut encoded = vec![];
+        for key in keys {
+            put_field(&mut encoded, 1, key.as_bytes());
+        }
+        put_field(&mut encoded, 2, &map(vec![pair("id", text("evil"))]).encode_to_vec());
+        verdict(&encoded).unwrap()
+    };
+    assert_eq!(two(["tenant.id", "ok"]), Verdict::Strip);
+    assert_eq!(two(["ok", "tenant.id"]), Verdict::Strip);
+    for keys in [["tenant", "ok"], ["ok", "tenant"]] {
+        let Verdict::Open(path) = two(keys) else { panic!("{keys:?}") };
+        assert!(policy().follow(&path, b"id", &mut Path::default()), "{keys:?}");
+    }
+}
+
+#[test]
+fn a_key_by_index_is_denied() {
+    assert_eq!(verdict_of(&KeyValue { key_strindex: 4, ..pair("", text("evil")) }), Verdict::Strip);
+    assert_eq!(verdict_of(&KeyValue { key_strindex: 4, ..pair("ok", text("evil")) }), Verdict::Strip);
+}
+
+#[test]
+fn foreign_fields_are_told_and_wrong_wire_types_refused() {
+    let mut encoded = pair("ok", text("fine")).encode_to_vec();
+    put_field(&mut encoded, 9, b"tenant.id");
+    assert_eq!(verdict(&encoded), Ok(Verdict::Open(Path::default())));
+    for wrong in [&[0x08, 1][..], &[0x10, 1], &[0x1a, 0]] {
+        assert!(matches!(verdict(wrong), Err(Malformed::WireType { message: "KeyValue", .. })), "{wrong:x?}");
+    }
+}
+
+#[test]
+fn only_values_without_pairs_are_plain() {
+    let long = "x".repeat(300);
+    let plain = [
+        AnyValue { value: None },
+        text(""),
+        text("short"),
+        text(&long),
+        AnyValue { value: Some(Value::BoolValue(true)) },
+        AnyValue { value: Some(Value::IntValue(-1)) },
+        AnyValue { value: Some(Value::IntValue(5)) },
+        AnyValue { value: Some(Value::DoubleValue(0.5)) },
+        AnyValue { value: Some(Value::BytesValue(vec![1; 200])) },
+    ];
+    for value in plain {
+        let encoded = value.encode_to_vec();
+        assert!(is_plain_value(&encoded), "{value:?}");
+        let more = [encoded, map(vec![pair("tenant.id", text("evil"))]).encode_to_vec()].concat();
+        assert!(!is_plain_value(&more), "{value:?}");
+    }
+}
+
+#[test]
+fn the_stamp_is_an_attribute_of_a_resource() {
+    let stamp = policy().stamp("tenant_1");
+    let resource = opentelemetry_proto::tonic::resource::v1::Resource::decode(stamp.as_slice()).unwrap();
+    assert_eq!(resource.attributes, [pair("tenant.id", text("tenant_1"))]);
+}
