@@ -28,10 +28,9 @@ have=$(go env GOVERSION)
 if [ "$(printf '%s\n' "$go_needed" "${have#go}" | sort --version-sort | head -n 1)" != "$go_needed" ]; then
     arch=$(go env GOARCH)
     export GOPATH=${CARGO_TARGET_DIR:-$PWD/target}/go
-    (cd /tmp && go mod download "golang.org/toolchain@v0.0.1-go$go_version.linux-$arch")
+    (cd /tmp && GOFLAGS=-modcacherw go mod download "golang.org/toolchain@v0.0.1-go$go_version.linux-$arch")
     export GOROOT="$GOPATH/pkg/mod/golang.org/toolchain@v0.0.1-go$go_version.linux-$arch"
     # A module's files are not executable.
-    chmod -R u+w "$GOROOT/bin" "$GOROOT/pkg/tool"
     find "$GOROOT/bin" "$GOROOT/pkg/tool" -type f -exec chmod u+x {} +
     export PATH="$GOROOT/bin:$PATH"
 fi

@@ -1,6 +1,7 @@
 //! A real OpenTelemetry Collector as the back end: what it makes of what Doorward hands on.
 use super::exporter::{Exporter, Order, Outcome, PYTHON_GRPC, PYTHON_HTTP, SPOOFED};
 use super::programs;
+use crate::harness::backend::Backend;
 use crate::harness::program::source;
 use crate::harness::{Database, Settings, World, ports};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A running Collector that writes into a file.
+/// A running Collector.
 struct Collector {
     process: Child,
     grpc: u16,
@@ -18,16 +19,18 @@ struct Collector {
 }
 
 impl Collector {
-    async fn start() -> Self {
+    /// Starts it with a configuration of `tests/exporters/collector`, and a URL for the stores behind it.
+    async fn start(configuration: &str, stores: &str) -> Self {
         let binary = tokio::task::spawn_blocking(programs::collector).await.unwrap();
         let directory = TempDir::new().unwrap();
         let (grpc, http) = (ports::free(), ports::free());
         let process = Command::new(binary)
             .arg("--config")
-            .arg(source("tests/exporters/collector/file.yaml"))
+            .arg(source("tests/exporters/collector").join(configuration))
             .env("OTLP_GRPC", format!("127.0.0.1:{grpc}"))
             .env("OTLP_HTTP", format!("127.0.0.1:{http}"))
             .env("OUTPUT", directory.path().join("telemetry.json"))
+            .envs(["TEMPO", "MIMIR", "LOKI"].map(|store| (store, stores)))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -68,9 +71,8 @@ impl Drop for Collector {
     }
 }
 
-/// Sends all signals through Doorward into a Collector, which speaks that protocol.
-async fn assert_stamped(exporter: Exporter, protocol: &str) {
-    let collector = Collector::start().await;
+/// Sends all signals through Doorward into a Collector, to which it speaks that protocol.
+async fn send_through(collector: &Collector, exporter: Exporter, protocol: &str) -> World {
     let port = if protocol == "grpc" { collector.grpc } else { collector.http };
     let settings = Settings::default()
         .set("otlp.backend", format!("http://127.0.0.1:{port}"))
@@ -88,6 +90,12 @@ async fn assert_stamped(exporter: Exporter, protocol: &str) {
     for report in exporter.run(order).await {
         assert_eq!(report.outcome, Outcome::Exported, "{}", report.log);
     }
+    world
+}
+
+async fn assert_stamped(exporter: Exporter, protocol: &str) {
+    let collector = Collector::start("file.yaml", "").await;
+    let world = send_through(&collector, exporter, protocol).await;
     for field in ["resourceSpans", "resourceMetrics", "resourceLogs"] {
         let wrote = collector.wrote(field).await;
         let attributes = wrote[field][0]["resource"]["attributes"].as_array().unwrap();
@@ -111,4 +119,22 @@ async fn a_collector_over_grpc_reads_the_keys_tenant() {
 #[ignore = "builds a Collector: tools/exporters.sh runs it"]
 async fn a_collector_over_http_reads_the_keys_tenant() {
     assert_stamped(PYTHON_HTTP, "http").await;
+}
+
+// R60: a Collector between Doorward and stores that read the tenant from a header.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "builds a Collector: tools/exporters.sh runs it"]
+async fn stores_behind_a_collector_are_told_the_keys_tenant() {
+    let store = Backend::http().await;
+    let collector = Collector::start("stores.yaml", &store.url()).await;
+    let world = send_through(&collector, PYTHON_GRPC, "grpc").await;
+    let arrivals = store.take();
+    let mut signals: Vec<_> = arrivals.iter().map(|arrival| arrival.signal).collect();
+    signals.sort_unstable();
+    assert_eq!(signals, ["logs", "metrics", "traces"]);
+    for arrival in arrivals {
+        assert_eq!(arrival.header("x-scope-orgid"), [world.tenant_id.as_str()]);
+        assert_eq!(arrival.attribute("tenant.id"), [world.tenant_id.as_str()]);
+        assert!(!arrival.contains(SPOOFED) && !arrival.contains(&world.ingest));
+    }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const HINT: &str = "run `tools/exporters.sh`, which installs what is missing";
+/// The modules that are fetched may lie below `target`, which must be possible to delete.
+const GOFLAGS: &str = "-buildvcs=false -modcacherw";
 /// The version of the Collector and its builder; `builder.yaml` names the same.
 const BUILDER: &str = "go.opentelemetry.io/collector/cmd/builder@v0.159.0";
 
@@ -13,7 +15,7 @@ const BUILDER: &str = "go.opentelemetry.io/collector/cmd/builder@v0.159.0";
 pub fn go() -> PathBuf {
     let home = built("go", |folder, home| {
         let mut go = Command::new("go");
-        go.args(["build", "-mod=readonly", "-buildvcs=false", "-o"]).arg(home.join("export")).arg(".");
+        go.args(["build", "-mod=readonly", "-o"]).arg(home.join("export")).arg(".").env("GOFLAGS", GOFLAGS);
         succeed(go.current_dir(folder), HINT);
     });
     home.join("export")
@@ -33,14 +35,13 @@ pub fn java() -> Command {
     java
 }
 
-/// The program of Rust's exporters.
+/// The program of Rust's exporters; cargo itself sees whether there is anything to build.
 pub fn rust() -> PathBuf {
-    let home = built("rust", |folder, home| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--locked", "--target-dir"]).arg(home.join("target"));
-        succeed(cargo.current_dir(folder), HINT);
-    });
-    home.join("target/debug/doorward-exporters")
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("exporters-rust");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--target-dir"]).arg(&target);
+    succeed(cargo.current_dir(source("tests/exporters/rust")), HINT);
+    target.join("debug/doorward-exporters")
 }
 
 /// An OpenTelemetry Collector, put together from its modules by its own builder.
@@ -48,7 +49,7 @@ pub fn collector() -> PathBuf {
     let home = built("collector", |folder, home| {
         let mut builder = Command::new("go");
         builder.args(["run", BUILDER, "--config"]).arg(folder.join("builder.yaml"));
-        builder.arg(format!("--output-path={}", home.display())).env("GOFLAGS", "-buildvcs=false");
+        builder.arg(format!("--output-path={}", home.display())).env("GOFLAGS", GOFLAGS);
         succeed(builder.current_dir(home), HINT);
     });
     home.join("otelcol")

@@ -119,7 +119,7 @@ impl Stage {
             match after {
                 After::WaitsAsTold | After::OwnPace => self.assert_ours(&course),
                 After::Persists | After::Drops => {
-                    assert!(course.arrivals.is_empty(), "{}", course.describe())
+                    assert!(course.arrivals.is_empty(), "{}", course.describe());
                 }
             }
         }
@@ -200,14 +200,14 @@ impl Course {
     pub fn describe(&self) -> String {
         let Report { signal, outcome, seconds, log } = &self.report;
         let arrived = self.arrivals.len();
-        let mut text = format!("{signal}: {outcome:?} in {seconds:.2} s, {arrived} arrived; {log}");
         let mut last = None;
-        for Attempt { path, answer, arrived, .. } in &self.attempts {
+        let attempts = self.attempts.iter().map(|Attempt { path, answer, arrived }| {
             let waited = last.map_or(Duration::ZERO, |last| arrived.duration_since(last));
-            text.push_str(&format!("\n  after {waited:.2?} {path}: {answer:?}"));
             last = Some(answer.as_ref().map_or(*arrived, |answer| answer.came));
-        }
-        text
+            format!("\n  after {waited:.2?} {path}: {answer:?}")
+        });
+        let attempts: String = attempts.collect();
+        format!("{signal}: {outcome:?} in {seconds:.2} s, {arrived} arrived; {log}{attempts}")
     }
 }
 

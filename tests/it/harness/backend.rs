@@ -1,6 +1,7 @@
 //! An OTLP back end in the test process: keeps what arrives, and can be told to be unavailable.
 use super::ports;
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -23,6 +24,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -160,6 +162,8 @@ async fn answer(
 ) -> Result<hyper::Response<Full<Bytes>>, Status> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|error| Status::unknown(error.to_string()))?.to_bytes();
+    let zipped = head.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
+    let body = if zipped { unzipped(&body)? } else { body };
     let metadata = MetadataMap::from_headers(head.headers);
     let outcome = match head.uri.path() {
         "/v1/traces" => TraceService::export(&*state, decoded(metadata, &body)?).await.map(drop),
@@ -170,6 +174,13 @@ async fn answer(
     let status = if outcome.is_ok() { 200 } else { 503 };
     let answer = hyper::Response::builder().status(status).header("content-type", "application/x-protobuf");
     Ok(answer.body(Full::default()).unwrap())
+}
+
+fn unzipped(body: &[u8]) -> Result<Bytes, Status> {
+    let mut plain = Vec::new();
+    let read = GzDecoder::new(body).read_to_end(&mut plain);
+    read.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok(plain.into())
 }
 
 fn decoded<M: Message + Default>(metadata: MetadataMap, body: &[u8]) -> Result<Request<M>, Status> {
