@@ -18,6 +18,8 @@ mod cli;
 #[cfg(test)]
 mod cut;
 #[cfg(test)]
+mod exporters;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod ingest;

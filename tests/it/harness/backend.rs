@@ -1,6 +1,7 @@
 //! An OTLP back end in the test process: keeps what arrives, and can be told to be unavailable.
 use super::ports;
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -22,6 +23,8 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
+use std::collections::HashMap;
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -73,6 +76,7 @@ struct State {
     arrivals: Mutex<Vec<Arrival>>,
     down: AtomicBool,
     held: watch::Sender<bool>,
+    refusals: Mutex<HashMap<&'static str, Status>>,
 }
 
 impl Backend {
@@ -123,6 +127,12 @@ impl Backend {
         self.state.held.send_replace(held);
     }
 
+    /// Answers the next request of each signal with this status.
+    pub fn refuse_each_once(&self, status: &Status) {
+        let refusals = ["traces", "metrics", "logs"].map(|signal| (signal, status.clone()));
+        *self.state.refusals.lock().unwrap() = HashMap::from(refusals);
+    }
+
     /// Takes what has arrived since the last time.
     pub fn take(&self) -> Vec<Arrival> {
         std::mem::take(&mut *self.state.arrivals.lock().unwrap())
@@ -138,6 +148,9 @@ impl State {
     ) -> Result<Response<A>, Status> {
         if self.down.load(Ordering::SeqCst) {
             return Err(Status::unavailable("the back end was told to be down"));
+        }
+        if let Some(status) = self.refusals.lock().unwrap().remove(signal) {
+            return Err(status);
         }
         self.arrivals.lock().unwrap().push(Arrival {
             signal,
@@ -159,6 +172,8 @@ async fn answer(
 ) -> Result<hyper::Response<Full<Bytes>>, Status> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|error| Status::unknown(error.to_string()))?.to_bytes();
+    let zipped = head.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
+    let body = if zipped { unzipped(&body)? } else { body };
     let metadata = MetadataMap::from_headers(head.headers);
     let outcome = match head.uri.path() {
         "/v1/traces" => TraceService::export(&*state, decoded(metadata, &body)?).await.map(drop),
@@ -169,6 +184,13 @@ async fn answer(
     let status = if outcome.is_ok() { 200 } else { 503 };
     let answer = hyper::Response::builder().status(status).header("content-type", "application/x-protobuf");
     Ok(answer.body(Full::default()).unwrap())
+}
+
+fn unzipped(body: &[u8]) -> Result<Bytes, Status> {
+    let mut plain = Vec::new();
+    let read = GzDecoder::new(body).read_to_end(&mut plain);
+    read.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok(plain.into())
 }
 
 fn decoded<M: Message + Default>(metadata: MetadataMap, body: &[u8]) -> Result<Request<M>, Status> {
