@@ -83,7 +83,10 @@ async fn export(signal: String, grpc: bool) {
         Err(error) => ("dropped", error.to_string()),
     };
     let seconds = began.elapsed().as_secs_f64();
-    println!("{}", serde_json::json!({ "signal": signal, "outcome": outcome, "seconds": seconds, "log": log }));
+    println!(
+        "{}",
+        serde_json::json!({ "signal": signal, "outcome": outcome, "seconds": seconds, "log": log })
+    );
 }
 
 #[tokio::main]
