@@ -20,6 +20,10 @@ test *ARGS:
 it *ARGS:
     cargo test --test it -- {{ARGS}}
 
+# OpenTelemetry's exporters of every language, and a real Collector behind Doorward.
+exporters *ARGS:
+    tools/exporters.sh {{ARGS}}
+
 # Real replicas, a real PostgreSQL, real faults: `just faults --minutes 30`, `just faults --help`.
 faults *ARGS:
     cargo test --test faults -- {{ARGS}}

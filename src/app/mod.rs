@@ -6,6 +6,7 @@ pub mod break_glass;
 mod caller;
 pub mod hashing;
 mod housekeeping;
+mod ingest;
 pub mod invitations;
 pub mod keys;
 pub mod login;
@@ -31,6 +32,7 @@ pub mod watch;
 pub use crate::store::JobRun;
 pub use crate::view::{Demand, Held, Terms, Verified};
 pub use caller::Caller;
+pub use ingest::Meter;
 pub use uses::flush_uses;
 pub use verify::Verifier;
 

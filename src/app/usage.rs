@@ -1,12 +1,12 @@
 //! How keys are used: counted in the view, written down every few seconds,
 //! looked at for what is unusual, told to whoever may know.
 
-use super::{App, Caller};
+use super::{App, Caller, Meter};
 use crate::domain::audit::{Action, Actor, Event};
 use crate::domain::usage::{Counts, FLOOR, Hour, HourOfUse};
 use crate::domain::{Failure, Fault, KeyId, Permission, Refusal, TenantId, Timestamp};
 use crate::store::usage::{self as rows, Added};
-use crate::store::{Across, Error, keys};
+use crate::store::{Across, Conn, Error, keys};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +26,19 @@ const MOST_PENDING: usize = 1_000_000;
 pub struct Usage {
     pending: Mutex<BTreeMap<(KeyId, Hour), Counts>>,
     kept: Duration,
+    /// What keys sent.
+    pub meter: Arc<Meter>,
 }
 
 impl Usage {
     /// Counts that are kept for that long.
     pub fn kept_for(kept: Duration) -> Self {
-        Self { pending: Mutex::default(), kept }
+        Self { pending: Mutex::default(), kept, meter: Arc::default() }
+    }
+
+    /// The first hour that is still kept.
+    pub(super) fn kept_since(&self, now: Timestamp) -> Hour {
+        Hour::of(now).minus(i64::try_from(self.kept.as_secs() / 3600).unwrap_or(i64::MAX))
     }
 }
 
@@ -91,10 +98,13 @@ impl App {
     /// Drops counts that are older than they are kept, `most` at most; gives
     /// how many. Run again, it goes on.
     pub async fn usage_prune(&self, now: Timestamp, most: u32) -> Result<usize, Failure> {
-        let kept = i64::try_from(self.usage.kept.as_secs() / 3600).unwrap_or(i64::MAX);
-        let (store, before) = (self.store.clone(), Hour::of(now).minus(kept));
+        let (store, before) = (self.store.clone(), self.usage.kept_since(now));
         let pruning = async move { rows::usage_prune(&store, before, most.into()).await };
-        Ok(self.store.detached(pruning).await?)
+        let dropped = self.store.detached(pruning).await?;
+        match u32::try_from(dropped).map_or(0, |dropped| most.saturating_sub(dropped)) {
+            0 => Ok(dropped),
+            left => Ok(dropped.saturating_add(self.ingest_prune(now, left).await?)),
+        }
     }
 
     /// The hours from `from` to before `until` in which a key was used.
@@ -108,6 +118,15 @@ impl App {
         from: Hour,
         until: Hour,
     ) -> Result<Vec<HourOfUse>, Failure> {
+        let mut conn = self.usage_readable(caller, key).await?;
+        Ok(rows::usage_of(&mut conn, key, from, until).await?)
+    }
+
+    /// A connection to read what a key was used for.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for a key that the caller may not know of.
+    pub(super) async fn usage_readable(&self, caller: &Caller, key: KeyId) -> Result<Conn, Failure> {
         let all = caller.may(Permission::USAGE_READ) || caller.may(Permission::KEYS_MANAGE);
         if !all {
             caller.must(Permission::KEYS_READ)?;
@@ -122,7 +141,7 @@ impl App {
         if known.is_none() {
             return Err(self.absent(Refusal::not_found("key")));
         }
-        Ok(rows::usage_of(&mut conn, key, from, until).await?)
+        Ok(conn)
     }
 
     async fn spike_note(

@@ -31,7 +31,7 @@ pub async fn dev(mut settings: Settings, dir: &Path) -> anyhow::Result<Dev> {
         make_private(dir)?;
         settings.database.url = Url::new(format!("sqlite://{}", dir.join("doorward.db").display()));
     }
-    if settings.otlp.backend.is_empty() {
+    if !settings.otlp.has_default() {
         settings.otlp.backend = "sink".into();
     }
     for address in [

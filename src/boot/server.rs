@@ -106,8 +106,8 @@ impl Server {
         if settings.otlp.is_on() {
             let gate: Arc<dyn otlp::Gate> = Arc::clone(&parts.guard) as _;
             let metrics = Arc::clone(&parts.metrics);
-            let gateway =
-                Arc::new(otlp::Gateway::new(&settings.otlp, gate, metrics, Arc::new(otlp::sink::Stdout))?);
+            let (lines, meter) = (Arc::new(otlp::sink::Stdout), Arc::clone(&parts.app.usage.meter));
+            let gateway = Arc::new(otlp::Gateway::new(&settings.otlp, gate, metrics, lines, meter)?);
             if let Some(address) = settings.otlp.grpc_listen.0 {
                 let port = bind(address).await?;
                 otlp_grpc = Some(port.listener.local_addr()?);
@@ -167,6 +167,9 @@ impl Server {
         if let Err(error) = self.parts.app.usage_flush().await {
             tracing::warn!(%error, "the last counts of use were not written down");
         }
+        if let Err(error) = self.parts.app.ingest_flush().await {
+            tracing::warn!(%error, "the last counts of telemetry were not written down");
+        }
         let Parts { app, following, carrying, .. } = self.parts;
         carrying.finish(LEAVE).await;
         drop(following);
@@ -223,7 +226,7 @@ async fn keep_uses(app: Arc<App>) {
         // Of its own: what was taken out of the view is not lost when the server is told to stop.
         let flushing = tokio::spawn({
             let app = Arc::clone(&app);
-            async move { app.usage_flush().await }
+            async move { app.usage_flush().await.and(app.ingest_flush().await) }
         });
         if let Ok(Err(error)) = flushing.await {
             tracing::warn!(%error, "counts of use were not written down; trying again");

@@ -22,8 +22,11 @@ pub fn load(
         Some(path) => parse(path).map_err(|fault| BadConfiguration(vec![fault]))?,
         None => Table::new(),
     };
-    let mut faults = environment::lay_over(&mut table, variables);
+    let variables: Vec<(String, String)> = variables.collect();
+    let variable = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| &**value);
+    let mut faults = environment::lay_over(&mut table, variables.iter().cloned());
     faults.extend(secrets::resolve(&mut table).iter().map(ToString::to_string));
+    faults.extend(secrets::refer(&mut table, variable).iter().map(ToString::to_string));
     faults.extend(take_out_unreadable(&mut table));
     // What can be read is judged too, so that one fault does not hide the others.
     match Settings::deserialize(table) {
@@ -136,5 +139,34 @@ mod tests {
         let toml = dir.path().join("doorward.toml");
         std::fs::write(&toml, "[database]\nurl = \"sqlite://a\"\nurl_file = \"b\"\n").unwrap();
         assert!(load(Some(&toml), std::iter::empty()).unwrap_err().0[0].contains("give one"));
+    }
+
+    #[test]
+    fn headers_of_routes_may_be_references() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, toml) = (dir.path().join("token"), dir.path().join("doorward.toml"));
+        std::fs::write(&secret, "Bearer hunter2\n").unwrap();
+        let write = |variable: &str| {
+            let routes = format!(
+                "[[otlp.routes]]\ntenant = \"*\"\nurl = \"http://127.0.0.1:4317\"\n[otlp.routes.headers]\n\
+                 authorization = \"file:{}\"\nx-org = \"env:{variable}\"\nx-plain = \"plain\"\n",
+                secret.display()
+            );
+            std::fs::write(&toml, routes).unwrap();
+        };
+        let read = || load(Some(&toml), [("THE_ORG".to_owned(), "acme".to_owned())].into_iter());
+        write("THE_ORG");
+        let settings = read().unwrap();
+        let access = settings.otlp.routes[0].access().unwrap();
+        let headers = access.headers.unwrap();
+        assert_eq!(
+            (&headers["authorization"], &headers["x-org"], &headers["x-plain"]),
+            (&"Bearer hunter2".parse().unwrap(), &"acme".parse().unwrap(), &"plain".parse().unwrap())
+        );
+        assert!(!format!("{settings:?}{headers:?}").contains("hunter2"));
+        write("NO_SUCH");
+        let bad = read().unwrap_err().to_string();
+        assert!(bad.contains("otlp.routes[0].headers.x-org: the variable NO_SUCH is not set"), "{bad}");
+        assert!(!bad.contains("hunter2"));
     }
 }

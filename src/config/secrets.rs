@@ -75,6 +75,41 @@ pub fn resolve(table: &mut toml::Table) -> Vec<SecretFault> {
     faults
 }
 
+/// A secret that a reference names and that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("otlp.routes[{route}].headers.{header}: {fault}")]
+pub struct ReferenceFault {
+    route: usize,
+    header: String,
+    fault: String,
+}
+
+/// Replaces headers of `otlp.routes` that are references, `env:NAME` or `file:PATH`, by what they stand for.
+/// `variable` looks a variable of the environment up.
+pub fn refer<'a>(table: &mut toml::Table, variable: impl Fn(&str) -> Option<&'a str>) -> Vec<ReferenceFault> {
+    let routes = table.get_mut("otlp").and_then(|otlp| otlp.get_mut("routes"));
+    let Some(routes) = routes.and_then(toml::Value::as_array_mut) else { return Vec::new() };
+    let mut faults = Vec::new();
+    for (route, settings) in routes.iter_mut().enumerate() {
+        let headers = settings.get_mut("headers").and_then(toml::Value::as_table_mut);
+        for (header, value) in headers.into_iter().flatten() {
+            let Some(text) = value.as_str() else { continue };
+            let read = if let Some(name) = text.strip_prefix("env:") {
+                variable(name).map(str::to_owned).ok_or_else(|| format!("the variable {name} is not set"))
+            } else if let Some(path) = text.strip_prefix("file:") {
+                read(Path::new(path)).map_err(|error| format!("{path}: {error}"))
+            } else {
+                continue;
+            };
+            match read {
+                Ok(text) => *value = toml::Value::String(text),
+                Err(fault) => faults.push(ReferenceFault { route, header: header.clone(), fault }),
+            }
+        }
+    }
+    faults
+}
+
 /// The file's text without the line end that editors add.
 fn read(path: &Path) -> std::io::Result<String> {
     if std::fs::metadata(path)?.len() > MAX_FILE {

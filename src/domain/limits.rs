@@ -8,6 +8,7 @@ use super::clock::Timestamp;
 use std::time::Duration;
 
 const MINUTE: u64 = 60_000_000_000;
+const SECOND: u64 = 1_000_000_000;
 
 /// Requests a minute; at least one, at most [`Limit::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +71,39 @@ pub fn decide(arrival: u64, now: u64, limit: Limit, cost: u32) -> (Option<u64>, 
     ((over == 0).then_some(next), rate)
 }
 
+/// A rate of anything a second: what was let in is counted in full, however
+/// much it turns out to be, and what comes next waits until that is paid off.
+/// A second's worth may come at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flow(u64);
+
+impl Flow {
+    /// The highest rate that can be set.
+    pub const MAX: u64 = 1_000_000_000_000;
+
+    /// The rate, or `None` for 0, which is no limit.
+    pub const fn per_second(amount: u64) -> Option<Self> {
+        match amount {
+            0 => None,
+            many if many > Self::MAX => Some(Self(Self::MAX)),
+            some => Some(Self(some)),
+        }
+    }
+
+    /// How long until one more may come; zero if it may now. `arrival` and
+    /// `now` are nanoseconds since 1970.
+    pub fn wait(self, arrival: u64, now: u64) -> Duration {
+        let next = self.charged(arrival, now, 1);
+        Duration::from_nanos(next.saturating_sub(now).saturating_sub(SECOND))
+    }
+
+    /// The arrival time to store when this much came.
+    pub fn charged(self, arrival: u64, now: u64, amount: u64) -> u64 {
+        let time = u128::from(amount) * u128::from(SECOND) / u128::from(self.0);
+        arrival.max(now).saturating_add(u64::try_from(time).unwrap_or(u64::MAX))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,5 +159,31 @@ mod tests {
             pass(&mut arrival, NOW, 9);
         }
         assert_eq!(pass(&mut arrival, NOW + MINUTE, 9).remaining, 8);
+    }
+
+    #[test]
+    fn what_came_is_paid_off_before_more_comes() {
+        let flow = Flow::per_second(3).unwrap();
+        let mut arrival = 0;
+        for _ in 0..3 {
+            assert_eq!(flow.wait(arrival, NOW), Duration::ZERO);
+            arrival = flow.charged(arrival, NOW, 1);
+        }
+        let wait = flow.wait(arrival, NOW);
+        assert!(wait > Duration::from_millis(333) && wait < Duration::from_millis(334), "{wait:?}");
+        // Ten seconds' worth in one piece; of these the first second is free.
+        let arrival = Flow::per_second(1_000).unwrap().charged(0, NOW, 10_000);
+        assert_eq!(Flow::per_second(1_000).unwrap().wait(arrival, NOW), Duration::from_millis(9_001));
+        assert_eq!(Flow::per_second(1_000).unwrap().wait(arrival, NOW + 9_001_000_000), Duration::ZERO);
+    }
+
+    #[test]
+    fn no_amount_runs_over() {
+        assert!(Flow::per_second(0).is_none());
+        let slow = Flow::per_second(1).unwrap();
+        assert_eq!(slow.charged(u64::MAX, NOW, u64::MAX), u64::MAX);
+        let fast = Flow::per_second(u64::MAX).unwrap();
+        assert_eq!(fast, Flow::per_second(Flow::MAX).unwrap());
+        assert_eq!(fast.wait(0, NOW), Duration::ZERO);
     }
 }

@@ -16,6 +16,7 @@ pub mod entitlements;
 pub mod features;
 pub mod fencing;
 pub mod ids;
+pub mod ingest;
 pub mod invitations;
 pub mod keys;
 pub mod lease;

@@ -4,6 +4,7 @@ use super::keys::{Keys, key_id};
 use super::shapes::{from_time, to_time};
 use crate::app::Caller;
 use crate::app::usage::MOST_HOURS;
+use crate::domain::ingest::HourOfIngest;
 use crate::domain::refusal::Faults;
 use crate::domain::usage::{Hour, HourOfUse, Outcome};
 use crate::domain::{Failure, Refusal, Timestamp};
@@ -21,8 +22,10 @@ impl Keys {
         let key = key_id(&wanted.id)?;
         let (from, until) = range(&wanted, self.app.clock.now())?;
         let hours = self.app.key_usage(caller, key, from, until).await?;
+        let ingest = self.app.key_ingest(caller, key, from, until).await?;
         Ok(pb::GetApiKeyUsageResponse {
             hours: hours.into_iter().map(shape).collect(),
+            ingest: ingest.into_iter().map(shape_ingest).collect(),
             start_time: Some(from_time(from.begins())),
             end_time: Some(from_time(until.begins())),
         })
@@ -60,6 +63,18 @@ fn shape(used: HourOfUse) -> pb::UsageHour {
             other: of(Outcome::Other),
         }),
         spike: used.spike,
+    }
+}
+
+fn shape_ingest(HourOfIngest { hour, telemetry, sent }: HourOfIngest) -> pb::IngestHour {
+    pb::IngestHour {
+        start_time: Some(from_time(hour.begins())),
+        signal: telemetry.number(),
+        requests: sent.requests,
+        bytes_in: sent.bytes_in,
+        bytes_out: sent.bytes_out,
+        accepted_items: sent.accepted,
+        rejected_items: sent.rejected,
     }
 }
 

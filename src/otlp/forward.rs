@@ -4,6 +4,7 @@
 //! Mimir, Loki and Tempo read) carry the tenant's id, which the back end may trust as far as it trusts the network
 //! between Doorward and itself.
 
+mod access;
 mod connect;
 mod detect;
 mod grpc;
@@ -18,6 +19,7 @@ use ::http::uri::Uri;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub use self::access::Access;
 use self::detect::UnknownBackend;
 use self::grpc::GrpcBackend;
 use self::http::HttpBackend;
@@ -141,14 +143,24 @@ impl Backend {
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(target: Target, lines: Arc<dyn Lines>) -> Result<Self, BadTarget> {
+        Self::with(target, &Access::default(), lines)
+    }
+
+    /// The same, let in by `access`.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn with(target: Target, access: &Access, lines: Arc<dyn Lines>) -> Result<Self, BadTarget> {
         match target {
             Target::Sink => Ok(Self::Sink(lines)),
-            Target::Otlp { protocol: Some(Protocol::Grpc), url } => GrpcBackend::new(&url).map(Self::Grpc),
+            Target::Otlp { protocol: Some(Protocol::Grpc), url } => {
+                GrpcBackend::new(&url, access).map(Self::Grpc)
+            }
             Target::Otlp { protocol: Some(Protocol::Http), url } => {
-                HttpBackend::new(&url).map(Box::new).map(Self::Http)
+                HttpBackend::new(&url, access).map(Box::new).map(Self::Http)
             }
             Target::Otlp { protocol: None, url } => {
-                UnknownBackend::new(&url).map(Arc::new).map(Self::Unknown)
+                UnknownBackend::new(&url, access).map(Arc::new).map(Self::Unknown)
             }
         }
     }
@@ -174,9 +186,12 @@ impl Backend {
 }
 
 impl Batch {
-    /// The headers that go with the batch.
-    fn headers(&self) -> HeaderMap {
+    /// The headers that go with the batch, besides those that the back end asks for.
+    fn headers(&self, asked_for: Option<&HeaderMap>) -> HeaderMap {
         let mut headers = self.trace.clone();
+        for (name, value) in asked_for.into_iter().flatten() {
+            headers.insert(name.clone(), value.clone());
+        }
         let pairs = [
             ("x-tenant-id", &self.tenant),
             ("x-scope-orgid", &self.tenant),

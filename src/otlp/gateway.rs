@@ -13,14 +13,17 @@ use futures_util::future::{BoxFuture, Either, select};
 use http::HeaderMap;
 
 use super::credentials::normalise;
-use super::forward::{Backend, BadTarget, Batch, passed_on};
+use super::forward::{BadTarget, Batch, passed_on};
 use super::intake::{Budget, Held, Packed};
+use super::quota::{Pass, Quotas, Who};
 use super::response::Export;
+use super::routes::Routes;
 use super::sink::Lines;
 use super::splice::{Malformed, Policy, Spliced, splice};
 use super::{Options, Signal};
-use crate::app::{Caller, Terms};
-use crate::domain::{Correlation, Failure, Fault, Reason, Refusal};
+use crate::app::{Caller, Meter, Terms};
+use crate::domain::ingest::Ingested;
+use crate::domain::{Correlation, Failure, Fault, Reason, Refusal, TenantId, Timestamp};
 use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
 use crate::protocol::Side;
 use crate::protocol::leash::{Leash, Warden};
@@ -64,6 +67,9 @@ pub trait Gate: Send + Sync {
     /// As [`Gate::still_good`].
     fn tie(self: Arc<Self>, terms: Terms) -> Result<Option<Leash>, Failure>;
 
+    /// The time of day.
+    fn now(&self) -> Timestamp;
+
     /// The request's correlation id.
     fn correlation(&self, headers: &HeaderMap) -> Correlation;
 
@@ -76,9 +82,11 @@ pub struct Gateway {
     gate: Arc<dyn Gate>,
     policy: Arc<Policy>,
     budget: Budget,
-    backend: Backend,
+    quotas: Arc<Quotas>,
+    routes: Routes,
     forward_timeout: Duration,
     metrics: Arc<Metrics>,
+    meter: Arc<Meter>,
     /// Spreads the waits that senders are told, so that they do not come back all at once.
     turn: AtomicU64,
 }
@@ -94,6 +102,8 @@ pub struct Sender {
     note: Option<&'static str>,
     patient: bool,
     trace: HeaderMap,
+    /// Its place among the exports under way, where they are counted.
+    pass: Option<Pass>,
 }
 
 /// A request's part that the surface has read.
@@ -109,8 +119,16 @@ pub struct Parcel {
     pub deadline: Option<Duration>,
 }
 
+/// A body that is fit for the back end.
+struct Prepared {
+    /// Bytes that it had before, decompressed and in protobuf.
+    plain: usize,
+    spliced: Spliced,
+}
+
 impl Gateway {
-    /// A gateway to the back end of `options`. Must be called within a tokio runtime. `lines` is where a sink writes.
+    /// A gateway to the back ends of `options`. Must be called within a tokio runtime. `lines` is where a sink writes,
+    /// `meter` counts what keys send.
     ///
     /// # Errors
     /// The back end cannot be used.
@@ -119,14 +137,17 @@ impl Gateway {
         gate: Arc<dyn Gate>,
         metrics: Arc<Metrics>,
         lines: Arc<dyn Lines>,
+        meter: Arc<Meter>,
     ) -> Result<Self, BadTarget> {
         Ok(Self {
             gate,
             policy: Arc::new(options.policy()),
             budget: Budget::new(options.max_in_flight_bytes, options.max_body_bytes, options.read_timeout()),
-            backend: Backend::new(options.target()?, lines)?,
+            quotas: Quotas::new(options.quota),
+            routes: Routes::new(options, lines, &metrics)?,
             forward_timeout: options.forward_timeout(),
             metrics,
+            meter,
             turn: AtomicU64::new(0),
         })
     }
@@ -159,14 +180,18 @@ impl Gateway {
             admitted = self.gate.admit(&normal.headers, peer, method);
         }
         match admitted {
-            Ok(Admitted { caller, answer }) => Ok(Sender {
-                terms: caller.terms(method.stands_on(caller.verified.permissions)),
-                caller,
-                answer,
-                note: normal.note,
-                patient: is_patient(headers),
-                trace: passed_on(headers),
-            }),
+            Ok(Admitted { caller, answer }) => {
+                let sender = Sender {
+                    terms: caller.terms(method.stands_on(caller.verified.permissions)),
+                    caller,
+                    answer,
+                    note: normal.note,
+                    patient: is_patient(headers),
+                    trace: passed_on(headers),
+                    pass: None,
+                };
+                self.within_quota(signal, sender)
+            }
             Err(mut denied) => {
                 self.count(signal.name(), denied.refusal.reason.told().name);
                 self.soften(&mut denied.refusal, is_patient(headers));
@@ -175,17 +200,17 @@ impl Gateway {
         }
     }
 
-    /// Waits for a sender's body for as long as their credential is good.
+    /// Waits for a sender's body, or for the back end, for as long as their credential is good.
     ///
     /// # Errors
-    /// What `body` says, or why the credential ended meanwhile.
+    /// What is waited for says, or why the credential ended meanwhile.
     pub async fn receive<T, E: From<Failure>>(
         &self,
         sender: &Sender,
         body: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let mut body = pin!(body);
-        // What is here already is judged right before it is handed over.
+        // What is here already is judged right before it goes on.
         if let Some(arrived) = body.as_mut().now_or_never() {
             return arrived;
         }
@@ -203,7 +228,11 @@ impl Gateway {
     /// The refusal, ready to be written.
     pub async fn take(&self, sender: &Sender, parcel: Parcel) -> Result<Export, Box<Denied>> {
         let signal = parcel.signal;
-        match self.pass_on(sender, parcel).await {
+        let bytes_in = parcel.packed.bytes.len() as u64;
+        let mut sent = Ingested { requests: 1, bytes_in, ..Ingested::default() };
+        let taken = self.pass_on(sender, parcel, &mut sent).await;
+        self.note(sender, signal, sent);
+        match taken {
             Ok(export) => {
                 self.count(signal.name(), "accepted");
                 Ok(export)
@@ -229,10 +258,15 @@ impl Gateway {
         Box::new(denied)
     }
 
-    async fn pass_on(&self, sender: &Sender, parcel: Parcel) -> Result<Export, Failure> {
+    async fn pass_on(&self, sender: &Sender, parcel: Parcel, sent: &mut Ingested) -> Result<Export, Failure> {
         let Parcel { signal, packed, held, deadline } = parcel;
-        let (prepared, held) = self.prepare(sender, signal, packed, held).await?;
-        let Spliced { body, items, stripped } = prepared;
+        let packed_bytes = packed.bytes.len();
+        sender.charge(packed_bytes, 0, self.gate.now());
+        let (Prepared { plain, spliced }, held) = self.prepare(sender, signal, packed, held).await?;
+        let Spliced { body, items, stripped } = spliced;
+        sender.charge(plain.saturating_sub(packed_bytes), items, self.gate.now());
+        sent.rejected = items;
+        let bytes_out = body.len() as u64;
         self.metrics.otlp_bytes.with_label_values(&[signal.name()]).inc_by(body.len() as u64);
         // The body may have taken long to come.
         self.gate.still_good(&sender.terms)?;
@@ -240,13 +274,32 @@ impl Gateway {
         if !body.is_empty() {
             let timeout =
                 deadline.map_or(self.forward_timeout, |deadline| deadline.min(self.forward_timeout));
-            export = self.backend.export(sender.batch(signal, body, items, stripped), timeout).await?;
+            let batch = sender.batch(signal, body, items, stripped);
+            let copies = self.routes.copies(&batch);
+            export = self.receive(sender, self.routes.export(batch, timeout)).await?;
+            copies.go();
+            sent.rejected = export.rejected().min(items);
+            (sent.accepted, sent.bytes_out) = (items - sent.rejected, bytes_out);
+            // Nothing is acknowledged to a key that was revoked meanwhile.
+            self.gate.still_good(&sender.terms)?;
         }
         drop(held);
         self.metrics.otlp_items.with_label_values(&[signal.name()]).inc_by(items);
         self.metrics.otlp_stripped.with_label_values(&[signal.name()]).inc_by(stripped);
         sender.warn(&mut export, stripped);
         Ok(export)
+    }
+
+    /// Counts an export that was let in among those of its tenant and key.
+    fn within_quota(&self, signal: Signal, mut sender: Sender) -> Result<Sender, Box<Denied>> {
+        let who = Who { tenant: sender.tenant(), key: sender.caller.verified.credential, signal };
+        match self.quotas.enter(who, self.gate.now()) {
+            Ok(pass) => {
+                sender.pass = pass;
+                Ok(sender)
+            }
+            Err(refusal) => Err(self.deny_sender(signal, refusal.into(), &sender)),
+        }
     }
 
     /// Decompresses and splices, off the network threads if it is much.
@@ -256,15 +309,15 @@ impl Gateway {
         signal: Signal,
         packed: Packed,
         mut held: Held,
-    ) -> Result<(Spliced, Held), Failure> {
+    ) -> Result<(Prepared, Held), Failure> {
         let (budget, policy) = (self.budget.clone(), Arc::clone(&self.policy));
         let tenant = sender.caller.tenant().to_string();
         let small = packed.bytes.len() <= INLINE;
-        let work = move || -> Result<(Spliced, Held), Refusal> {
+        let work = move || -> Result<(Prepared, Held), Refusal> {
             let body = budget.unpack(signal, packed, &mut held)?;
             held.take(body.len())?;
             let spliced = splice(signal, &body, &policy, &tenant).map_err(malformed)?;
-            Ok((spliced, held))
+            Ok((Prepared { plain: body.len(), spliced }, held))
         };
         if small {
             return Ok(work()?);
@@ -284,12 +337,33 @@ impl Gateway {
         }
     }
 
+    /// Counts what a key sent, in metrics and by the key.
+    fn note(&self, sender: &Sender, signal: Signal, sent: Ingested) {
+        let (metrics, name) = (&self.metrics, &[signal.name()]);
+        metrics.otlp_received.with_label_values(name).inc_by(sent.bytes_in);
+        metrics.otlp_rejected.with_label_values(name).inc_by(sent.rejected);
+        if let Some(key) = sender.caller.verified.credential.key() {
+            self.meter.count(sender.tenant(), key, signal.telemetry(), sent);
+        }
+    }
+
     fn count(&self, signal: &'static str, outcome: &'static str) {
         self.metrics.otlp_requests.with_label_values(&[signal, outcome]).inc();
     }
 }
 
 impl Sender {
+    /// The tenant of its key.
+    pub fn tenant(&self) -> TenantId {
+        self.caller.tenant()
+    }
+
+    fn charge(&self, bytes: usize, items: u64, now: Timestamp) {
+        if let Some(pass) = &self.pass {
+            pass.charge(bytes as u64, items, now);
+        }
+    }
+
     fn batch(&self, signal: Signal, body: Bytes, items: u64, stripped: u64) -> Batch {
         let principal = &self.caller.verified.principal;
         Batch {
@@ -342,6 +416,10 @@ impl Gate for Guard {
 
     fn tie(self: Arc<Self>, terms: Terms) -> Result<Option<Leash>, Failure> {
         Self::tie(&self, terms)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.moment().wall
     }
 
     fn correlation(&self, headers: &HeaderMap) -> Correlation {

@@ -101,14 +101,19 @@ where
 {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let sender = gateway.admit(signal, request.headers(), peer).await?;
-    let received = gateway.receive(&sender, receive(gateway, signal, request)).await;
+    let received = gateway.receive(&sender, receive(gateway, &sender, signal, request)).await;
     let parcel = received.map_err(|failure| gateway.deny_sender(signal, failure, &sender))?;
     let export = gateway.take(&sender, parcel).await?;
     Ok(accepted(&export.to_bytes(), &sender))
 }
 
 /// Reads the one message of a request.
-async fn receive<B>(gateway: &Gateway, signal: Signal, request: Request<B>) -> Result<Parcel, Failure>
+async fn receive<B>(
+    gateway: &Gateway,
+    sender: &Sender,
+    signal: Signal,
+    request: Request<B>,
+) -> Result<Parcel, Failure>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Display,
@@ -117,7 +122,7 @@ where
     let coding = coding(&parts.headers)?;
     let deadline = deadline(&parts.headers)?;
     let budget = gateway.budget();
-    let mut held = budget.begin(None)?;
+    let mut held = budget.begin(sender.tenant(), None)?;
     let check = |so_far: &[u8]| Frame::read(so_far, budget).map(|_| ());
     let bytes = budget.read(body, &mut held, check).await?;
     let frame = Frame::read(&bytes, budget)?.and_then(|frame| frame.whole(&bytes));

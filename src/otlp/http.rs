@@ -20,7 +20,7 @@ use tower::Service;
 use self::status::Encoding;
 use super::Signal;
 use super::encoding::Coding;
-use super::gateway::{Gateway, Parcel};
+use super::gateway::{Gateway, Parcel, Sender};
 use super::grpc::Answering;
 use super::intake::Packed;
 use crate::domain::{Failure, Reason, Refusal};
@@ -106,7 +106,7 @@ where
     })?;
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let sender = gateway.admit(signal, request.headers(), peer).await.map_err(No::unread)?;
-    let received = gateway.receive(&sender, receive(gateway, signal, request)).await;
+    let received = gateway.receive(&sender, receive(gateway, &sender, signal, request)).await;
     let parcel = received.map_err(|Unread { status, failure }| No {
         status,
         ..No::unread(gateway.deny_sender(signal, failure, &sender))
@@ -137,7 +137,12 @@ fn route<B>(request: &Request<B>) -> Result<Signal, (StatusCode, Refusal)> {
 }
 
 /// Reads the body of a request.
-async fn receive<B>(gateway: &Gateway, signal: Signal, request: Request<B>) -> Result<Parcel, Unread>
+async fn receive<B>(
+    gateway: &Gateway,
+    sender: &Sender,
+    signal: Signal,
+    request: Request<B>,
+) -> Result<Parcel, Unread>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Display,
@@ -154,7 +159,7 @@ where
         return Err(unsupported("the content encoding must be one of zstd, gzip and identity"));
     };
     let budget = gateway.budget();
-    let mut held = budget.begin(announced(&parts.headers))?;
+    let mut held = budget.begin(sender.tenant(), announced(&parts.headers))?;
     let check =
         |so_far: &[u8]| if so_far.len() > budget.max_body() { Err(budget.too_large()) } else { Ok(()) };
     let bytes = budget.read(body, &mut held, check).await?;

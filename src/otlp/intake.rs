@@ -8,20 +8,23 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Signal;
 use super::encoding::{Broken, Coding};
 use super::message::json::{BadJson, transcode};
-use crate::domain::{Reason, Refusal};
+use super::pool::{Full, Pool};
+use crate::domain::{Reason, Refusal, TenantId};
 
 /// What a sender is told to wait when too much is in flight.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
+/// Copies of a body that may be in memory at once: as sent, decompressed, in protobuf, and spliced.
+pub const COPIES: usize = 4;
+
 /// What may be in memory, of one request and of all.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    bytes: Arc<Semaphore>,
+    pool: Arc<Pool>,
     max_body: usize,
     read_timeout: Duration,
 }
@@ -29,8 +32,9 @@ pub struct Budget {
 /// The part of the budget that one request has taken; given back when dropped.
 #[derive(Debug)]
 pub struct Held {
-    bytes: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
+    pool: Arc<Pool>,
+    tenant: TenantId,
+    taken: usize,
 }
 
 /// A body as it came.
@@ -47,8 +51,8 @@ pub struct Packed {
 impl Budget {
     /// A budget of `in_flight` bytes for all requests, `max_body` for each, which must have come in `read_timeout`.
     pub fn new(in_flight: usize, max_body: usize, read_timeout: Duration) -> Self {
-        let in_flight = in_flight.min(Semaphore::MAX_PERMITS);
-        Self { bytes: Arc::new(Semaphore::new(in_flight)), max_body, read_timeout }
+        let pool = Pool::new(in_flight, max_body.saturating_mul(COPIES));
+        Self { pool: Arc::new(pool), max_body, read_timeout }
     }
 
     /// Bytes that one request may have.
@@ -58,23 +62,21 @@ impl Budget {
 
     /// Bytes that are free now.
     pub fn free(&self) -> usize {
-        self.bytes.available_permits()
+        self.pool.free()
     }
 
-    /// Begins a request. Nothing is taken by what a sender merely announces; but an announcement that cannot be met is
-    /// refused at once.
+    /// Begins a request of a tenant. Nothing is taken by what a sender merely announces; but an announcement that
+    /// cannot be met is refused at once.
     ///
     /// # Errors
-    /// `announced` bytes are more than a request may have, or more than is free.
-    pub fn begin(&self, announced: Option<u64>) -> Result<Held, Refusal> {
+    /// `announced` bytes are more than a request may have, or more than is free for the tenant.
+    pub fn begin(&self, tenant: TenantId, announced: Option<u64>) -> Result<Held, Refusal> {
         let announced = announced.map_or(Ok(0), usize::try_from).unwrap_or(usize::MAX);
         if announced > self.max_body {
             return Err(self.too_large());
         }
-        if announced > self.free() {
-            return Err(busy());
-        }
-        Ok(Held { bytes: Arc::clone(&self.bytes), permit: None })
+        self.pool.fits(tenant, announced).map_err(busy)?;
+        Ok(Held { pool: Arc::clone(&self.pool), tenant, taken: 0 })
     }
 
     /// Reads a body to its end. `check` sees what has come so far, and may end it.
@@ -159,15 +161,17 @@ impl Held {
     /// Takes `count` bytes more.
     ///
     /// # Errors
-    /// That much is not free.
+    /// That much is not free, or not for this tenant.
     pub fn take(&mut self, count: usize) -> Result<(), Refusal> {
-        let count = u32::try_from(count).or(Err(busy()))?;
-        let more = Arc::clone(&self.bytes).try_acquire_many_owned(count).or(Err(busy()))?;
-        match &mut self.permit {
-            Some(permit) => permit.merge(more),
-            none => *none = Some(more),
-        }
+        self.pool.take(self.tenant, count).map_err(busy)?;
+        self.taken = self.taken.saturating_add(count);
         Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.pool.give_back(self.tenant, self.taken);
     }
 }
 
@@ -206,10 +210,19 @@ fn broken_off(error: &dyn Display) -> Refusal {
     Refusal::new(Reason::InvalidArgument, "the request's body broke off")
 }
 
-/// More is in flight than the service may hold.
-fn busy() -> Refusal {
-    let message = "more telemetry is in flight than the service may hold; try again shortly";
-    Refusal { retry_after: Some(BUSY_RETRY), ..Refusal::new(Reason::BackendUnavailable, message) }
+/// More is in flight than the service may hold, or than it may hold of one tenant.
+fn busy(full: Full) -> Refusal {
+    let refusal = match full {
+        Full::ForAll => {
+            let message = "more telemetry is in flight than the service may hold; try again shortly";
+            Refusal::new(Reason::BackendUnavailable, message)
+        }
+        Full::ForTenant => {
+            let message = "the tenant has its share of what may be in flight; try again shortly";
+            Refusal::new(Reason::RateLimitExceeded, message)
+        }
+    };
+    Refusal { retry_after: Some(BUSY_RETRY), ..refusal }
 }
 
 #[cfg(test)]
@@ -223,6 +236,8 @@ mod tests {
 
     use super::*;
 
+    const TENANT: TenantId = TenantId::from_bytes([7; 16]);
+
     fn budget() -> Budget {
         Budget::new(1_000_000, 200_000, Duration::from_millis(100))
     }
@@ -234,7 +249,7 @@ mod tests {
     }
 
     fn unpack(bytes: impl Into<Bytes>, coding: Coding, json: bool) -> Result<Bytes, Reason> {
-        let mut held = budget().begin(None).unwrap();
+        let mut held = budget().begin(TENANT, None).unwrap();
         budget()
             .unpack(Signal::Traces, Packed { bytes: bytes.into(), coding, json }, &mut held)
             .map_err(|refusal| refusal.reason)
@@ -242,7 +257,7 @@ mod tests {
 
     async fn read(body: impl Body<Data = Bytes, Error = Infallible>) -> Result<Bytes, Reason> {
         let budget = budget();
-        let mut held = budget.begin(None).unwrap();
+        let mut held = budget.begin(TENANT, None).unwrap();
         let check = |so_far: &[u8]| if so_far.len() > 10 { Err(budget.too_large()) } else { Ok(()) };
         budget.read(body, &mut held, check).await.map_err(|refusal| refusal.reason)
     }
@@ -292,15 +307,15 @@ mod tests {
     #[test]
     fn what_is_held_comes_back() {
         let budget = Budget::new(1_000, 900, Duration::from_secs(1));
-        let mut one = budget.begin(Some(900)).unwrap();
+        let mut one = budget.begin(TENANT, Some(700)).unwrap();
         assert_eq!(budget.free(), 1_000, "an announcement takes nothing");
         one.take(600).unwrap();
-        let mut other = budget.begin(None).unwrap();
+        let mut other = budget.begin(TENANT, None).unwrap();
         let refusal = other.take(500).unwrap_err();
         assert_eq!(refusal.reason, Reason::BackendUnavailable);
         assert!(refusal.retry_after.is_some());
-        assert_eq!(budget.begin(Some(500)).unwrap_err().reason, Reason::BackendUnavailable);
-        assert_eq!(budget.begin(Some(901)).unwrap_err().reason, Reason::PayloadTooLarge);
+        assert_eq!(budget.begin(TENANT, Some(500)).unwrap_err().reason, Reason::BackendUnavailable);
+        assert_eq!(budget.begin(TENANT, Some(901)).unwrap_err().reason, Reason::PayloadTooLarge);
         drop(one);
         assert_eq!(budget.free(), 1_000);
         other.take(500).unwrap();

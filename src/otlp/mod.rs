@@ -4,11 +4,12 @@
 //! One request takes this way, whichever surface it came by:
 //!
 //! 1. [`credentials`] brings the headers that exporters use for keys into the form that the guard reads.
-//! 2. The guard judges the sender by the headers alone; a refused sender's body is never read.
+//! 2. The guard judges the sender by the headers alone, and [`quota`] by what came before; a refused sender's body is
+//!    never read.
 //! 3. [`intake`] reads the body, decompresses it and turns JSON into protobuf, within a bound for the request and one
-//!    for all requests.
+//!    for all requests, which tenants [share](pool).
 //! 4. [`splice`](message::splice) removes what names a tenant and stamps the key's tenant, working on the bytes as they are.
-//! 5. [`forward`] hands the bytes to the back end and waits. Only what the back end acknowledged is acknowledged;
+//! 5. [`routes`] says to whom, and [`forward`] hands the bytes to the back end and waits. Only what the back end acknowledged is acknowledged;
 //!    there is no queue and no retry, so the sender's own queue stays the buffer.
 //!
 //! [`grpc`] and [`http`] differ in framing and in how an answer is written; all else is [`gateway`].
@@ -23,7 +24,10 @@ pub mod http;
 pub mod intake;
 pub mod message;
 mod options;
+pub mod pool;
+pub mod quota;
 pub mod response;
+pub mod routes;
 pub mod sink;
 
 #[cfg(test)]

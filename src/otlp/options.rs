@@ -7,6 +7,9 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::forward::{BadTarget, Target};
+use super::intake::COPIES;
+use super::quota::QuotaOptions;
+use super::routes::{BadRoute, RouteOptions};
 use super::splice::Policy;
 
 /// Attribute keys that clients may never send, besides the tenant attribute itself. They are compared as
@@ -37,6 +40,10 @@ pub struct Options {
     /// How the back end speaks; unset, its URL decides (see [`Target::parse`]), or where that does not tell, the back
     /// end itself when it is first used.
     pub backend_protocol: Option<Protocol>,
+    /// Back ends of some tenants, and mirrors.
+    pub routes: Vec<RouteOptions>,
+    /// Bytes of copies that may wait for each mirror, or be on their way to it.
+    pub mirror_queue_bytes: usize,
     /// The resource attribute that gets the tenant's id.
     pub tenant_attribute: String,
     /// Attributes that are removed besides those that always are.
@@ -45,6 +52,8 @@ pub struct Options {
     pub max_body_bytes: usize,
     /// Bytes of requests that may be in memory at once, over all senders.
     pub max_in_flight_bytes: usize,
+    /// What tenants and keys may send.
+    pub quota: QuotaOptions,
     /// Milliseconds in which a body must have come.
     pub read_timeout_ms: u64,
     /// Milliseconds in which the back end must have answered.
@@ -72,6 +81,12 @@ pub enum BadOptions {
     /// `otlp.backend`.
     #[error("otlp.backend: {0}")]
     Backend(#[from] BadTarget),
+    /// `otlp.routes`.
+    #[error(transparent)]
+    Route(#[from] BadRoute),
+    /// `otlp.mirror_queue_bytes`.
+    #[error("otlp.mirror_queue_bytes: must be at most 4294967295")]
+    MirrorQueue,
     /// `otlp.tenant_attribute`.
     #[error("otlp.tenant_attribute: must have 1 to 128 characters, one of them a letter or digit")]
     TenantAttribute,
@@ -83,9 +98,12 @@ pub enum BadOptions {
     MaxBody,
     /// `otlp.max_in_flight_bytes`.
     #[error(
-        "otlp.max_in_flight_bytes: must be at least three times otlp.max_body_bytes, and at most 1099511627776"
+        "otlp.max_in_flight_bytes: must be at least five times otlp.max_body_bytes, and at most 1099511627776"
     )]
     MaxInFlight,
+    /// One of `otlp.quota`.
+    #[error("otlp.quota.{0}: must be at most 10^12 a second and 10^18 a day")]
+    Quota(String),
     /// One of the timeouts.
     #[error("{0}: must be from 1 to 600000")]
     Timeout(&'static str),
@@ -98,10 +116,13 @@ impl Default for Options {
             http_listen: Address(Some(SocketAddr::from(([127, 0, 0, 1], 4318)))),
             backend: String::new(),
             backend_protocol: None,
+            routes: Vec::new(),
+            mirror_queue_bytes: 64 << 20,
             tenant_attribute: "tenant.id".to_owned(),
             denied_attributes: Vec::new(),
             max_body_bytes: 64 << 20,
             max_in_flight_bytes: 512 << 20,
+            quota: QuotaOptions::default(),
             read_timeout_ms: 30_000,
             forward_timeout_ms: 10_000,
         }
@@ -111,7 +132,12 @@ impl Default for Options {
 impl Options {
     /// Whether there is anything to serve.
     pub fn is_on(&self) -> bool {
-        !self.backend.is_empty() && (self.grpc_listen.0.is_some() || self.http_listen.0.is_some())
+        self.has_default() && (self.grpc_listen.0.is_some() || self.http_listen.0.is_some())
+    }
+
+    /// Whether it is said where telemetry goes.
+    pub fn has_default(&self) -> bool {
+        !self.backend.is_empty() || self.routes.iter().any(RouteOptions::is_default)
     }
 
     /// Everything that is wrong with the settings.
@@ -122,15 +148,18 @@ impl Options {
         {
             problems.push(bad.into());
         }
+        problems.extend(RouteOptions::problems(self).into_iter().map(BadOptions::Route));
         let timeouts = [
             ("otlp.read_timeout_ms", self.read_timeout_ms),
             ("otlp.forward_timeout_ms", self.forward_timeout_ms),
         ];
         let wrong = timeouts.into_iter().filter(|(_, value)| !(1..=600_000).contains(value));
         problems.extend(wrong.map(|(name, _)| BadOptions::Timeout(name)));
+        problems.extend(self.quota.beyond().map(BadOptions::Quota));
         let checks = [
             (is_key(&self.tenant_attribute), BadOptions::TenantAttribute),
             (self.keys_are_sound(), BadOptions::DeniedAttributes),
+            (u32::try_from(self.mirror_queue_bytes).is_ok(), BadOptions::MirrorQueue),
             ((1024..=1 << 30).contains(&self.max_body_bytes), BadOptions::MaxBody),
             (self.in_flight_is_sound(), BadOptions::MaxInFlight),
         ];
@@ -166,9 +195,9 @@ impl Options {
         self.denied_attributes.len() <= 100 && self.denied_attributes.iter().all(|key| is_key(key))
     }
 
-    /// A request is held as sent, decompressed and spliced, so that one of full size needs three times its bound.
+    /// One request of full size must fit, and leave the last eighth to small ones.
     fn in_flight_is_sound(&self) -> bool {
-        (self.max_body_bytes.saturating_mul(3)..=1 << 40).contains(&self.max_in_flight_bytes)
+        (self.max_body_bytes.saturating_mul(COPIES + 1)..=1 << 40).contains(&self.max_in_flight_bytes)
     }
 }
 

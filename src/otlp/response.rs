@@ -42,6 +42,12 @@ impl Export {
         export
     }
 
+    /// Items that were not taken.
+    pub fn rejected(&self) -> u64 {
+        let rejected = self.partial_success.as_ref().map_or(0, |partial| partial.rejected);
+        u64::try_from(rejected).unwrap_or(0)
+    }
+
     /// Adds a warning for the sender.
     pub fn warn(&mut self, warning: &str) {
         let partial = self.partial_success.get_or_insert_default();

@@ -85,6 +85,10 @@ impl Gate for TestGate {
         Ok(None)
     }
 
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_790_000_000_000_000)
+    }
+
     fn correlation(&self, headers: &HeaderMap) -> Correlation {
         let sent = headers.get("x-correlation-id").and_then(|sent| Correlation::parse(sent.as_bytes()));
         sent.unwrap_or_else(|| Correlation::parse(b"made").unwrap())
@@ -162,7 +166,8 @@ pub fn options(backend: &str) -> Options {
 pub fn gateway(options: &Options) -> (Arc<Gateway>, Kept) {
     let kept = Kept::default();
     let metrics = Arc::new(Metrics::new().unwrap());
-    let gateway = Gateway::new(options, Arc::new(TestGate), metrics, Arc::new(kept.clone())).unwrap();
+    let gateway =
+        Gateway::new(options, Arc::new(TestGate), metrics, Arc::new(kept.clone()), Arc::default()).unwrap();
     (Arc::new(gateway), kept)
 }
 

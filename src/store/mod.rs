@@ -14,6 +14,7 @@ mod connect;
 mod error;
 pub mod factors;
 mod facts;
+pub mod ingest_usage;
 pub mod instance;
 pub mod invitations;
 mod jobs;

@@ -110,6 +110,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    ingest_usage (key_id, hour, signal) {
+        tenant_id -> Binary,
+        key_id -> Binary,
+        hour -> BigInt,
+        signal -> BigInt,
+        requests -> BigInt,
+        bytes_in -> BigInt,
+        bytes_out -> BigInt,
+        accepted -> BigInt,
+        rejected -> BigInt,
+    }
+}
+
+diesel::table! {
     key_usage (key_id, hour) {
         key_id -> Binary,
         hour -> BigInt,

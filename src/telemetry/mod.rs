@@ -29,10 +29,17 @@ pub struct Metrics {
     pub otlp_requests: IntCounterVec,
     /// Bytes of OTLP requests, after decompression, by signal.
     pub otlp_bytes: IntCounterVec,
+    /// Bytes of OTLP requests as received, by signal.
+    pub otlp_received: IntCounterVec,
+    /// Spans, data points and log records that no back end took, by signal.
+    pub otlp_rejected: IntCounterVec,
     /// Spans, data points and log records passed on, by signal.
     pub otlp_items: IntCounterVec,
     /// Attributes that named a tenant and were taken out, by signal.
     pub otlp_stripped: IntCounterVec,
+    /// Copies of OTLP requests for mirrors by what became of them: `sent`,
+    /// `failed`, or `dropped` by a full queue.
+    pub otlp_mirrored: IntCounterVec,
     /// Streams and waiting calls that ended because their credential did.
     pub streams_cut: IntCounter,
     /// Open connections.
@@ -107,6 +114,16 @@ impl Metrics {
                 "Bytes of OTLP requests, decompressed.",
                 &["signal"],
             )?,
+            otlp_received: counters(
+                "doorward_otlp_received_bytes_total",
+                "Bytes of OTLP requests, as received.",
+                &["signal"],
+            )?,
+            otlp_rejected: counters(
+                "doorward_otlp_rejected_items_total",
+                "Items that no back end took.",
+                &["signal"],
+            )?,
             otlp_items: counters(
                 "doorward_otlp_items_total",
                 "Items passed on to the back end.",
@@ -116,6 +133,11 @@ impl Metrics {
                 "doorward_otlp_stripped_total",
                 "Attributes taken out of requests because they named a tenant.",
                 &["signal"],
+            )?,
+            otlp_mirrored: counters(
+                "doorward_otlp_mirrored_total",
+                "Copies of OTLP requests for mirrors.",
+                &["outcome"],
             )?,
             streams_cut: counter(
                 "doorward_streams_cut_total",

@@ -18,7 +18,11 @@ mod cli;
 #[cfg(test)]
 mod cut;
 #[cfg(test)]
+mod exporters;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod ingest;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]

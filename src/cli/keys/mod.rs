@@ -1,6 +1,7 @@
 //! `doorward key`: makes, lists, changes, rotates, revokes and imports API keys.
 
 mod args;
+mod ingest;
 mod shown;
 mod usage;
 

@@ -1,5 +1,6 @@
 //! `doorward key usage`: how a key was used, as bars by the hour.
 
+use super::ingest;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Shown};
 use crate::cli::session::{Session, World};
@@ -61,10 +62,10 @@ pub async fn run(args: UsageArgs, mut session: Session<'_>) -> Result<(), Failur
     if output.format() == Format::Json {
         return Ok(output.show(&answer)?);
     }
-    if answer.hours.is_empty() {
+    if answer.hours.is_empty() && answer.ingest.is_empty() {
         return Ok(output.note("no checks in this time")?);
     }
-    Ok(output.result(&chart(&answer, ink))?)
+    Ok(output.result(&(chart(&answer, ink) + &ingest::summary(&answer.ingest)))?)
 }
 
 /// Blocks on a terminal that shows Unicode, letters anywhere else.
@@ -175,7 +176,7 @@ mod tests {
 
     fn answer(hours: Vec<UsageHour>, from: i64, until: i64) -> GetApiKeyUsageResponse {
         let at = |number: i64| Some(prost_types::Timestamp { seconds: number * HOUR, nanos: 0 });
-        GetApiKeyUsageResponse { hours, start_time: at(from), end_time: at(until) }
+        GetApiKeyUsageResponse { hours, start_time: at(from), end_time: at(until), ingest: Vec::new() }
     }
 
     #[test]

@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
-use super::{BadTarget, CONNECT_TIMEOUT};
+use super::{Access, BadTarget, CONNECT_TIMEOUT};
 
 /// Opens connections.
 #[derive(Clone)]
@@ -36,14 +36,13 @@ impl Connection for Box<dyn Link> {
 }
 
 impl Connect {
-    /// A connector that trusts the system's certificate authorities.
+    /// A connector that trusts these certificate authorities.
     ///
     /// # Errors
-    /// The TLS library does not take its own defaults.
-    pub fn new() -> Result<Self, BadTarget> {
+    /// The TLS library does not take them, or not its own defaults.
+    pub fn new(access: &Access) -> Result<Self, BadTarget> {
         let bad = |error: rustls::Error| BadTarget::Tls(error.to_string());
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let roots = access.roots()?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

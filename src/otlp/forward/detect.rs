@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::grpc::GrpcBackend;
 use super::http::HttpBackend;
-use super::{BadTarget, Batch, CONNECT_TIMEOUT, verdict};
+use super::{Access, BadTarget, Batch, CONNECT_TIMEOUT, verdict};
 use crate::domain::Failure;
 use crate::otlp::Protocol;
 use crate::otlp::response::Export;
@@ -58,13 +58,13 @@ enum Heard {
 
 impl UnknownBackend {
     /// A back end at this scheme, which must be `http`, and authority.
-    pub fn new(url: &Uri) -> Result<Self, BadTarget> {
+    pub fn new(url: &Uri, access: &Access) -> Result<Self, BadTarget> {
         let host = url.host().ok_or(BadTarget::Unreadable)?;
         Ok(Self {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: url.port_u16().unwrap_or(80),
-            grpc: GrpcBackend::new(url)?,
-            http: HttpBackend::new(url)?,
+            grpc: GrpcBackend::new(url, access)?,
+            http: HttpBackend::new(url, access)?,
             known: OnceLock::new(),
             heard: Mutex::new(Heard::Nothing),
             rounds: AtomicU64::new(0),

@@ -1,9 +1,11 @@
 //! An OTLP back end over gRPC.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use http::Uri;
+use http::header::HeaderMap;
 use http::uri::PathAndQuery;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -12,7 +14,7 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
-use super::{BadTarget, Batch, CONNECT_TIMEOUT, MAX_RESPONSE, USER_AGENT, verdict};
+use super::{Access, BadTarget, Batch, CONNECT_TIMEOUT, MAX_RESPONSE, USER_AGENT, verdict};
 use crate::domain::Failure;
 use crate::otlp::response::Export;
 
@@ -25,11 +27,12 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct GrpcBackend {
     channel: Channel,
+    headers: Option<Arc<HeaderMap>>,
 }
 
 impl GrpcBackend {
     /// A channel to this scheme and authority, which connects when it is used.
-    pub fn new(url: &Uri) -> Result<Self, BadTarget> {
+    pub fn new(url: &Uri, access: &Access) -> Result<Self, BadTarget> {
         let tls = |error: tonic::transport::Error| BadTarget::Tls(error.to_string());
         let mut endpoint = Endpoint::from(url.clone())
             .connect_timeout(CONNECT_TIMEOUT)
@@ -40,15 +43,22 @@ impl GrpcBackend {
             .user_agent(USER_AGENT)
             .map_err(tls)?;
         if url.scheme_str() == Some("https") {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(tls)?;
+            endpoint = {
+                let config = ClientTlsConfig::new();
+                let config = match access.authorities {
+                    None => config.with_native_roots(),
+                    Some(_) => config.trust_anchors(access.roots()?.roots),
+                };
+                endpoint.tls_config(config).map_err(tls)?
+            };
         }
-        Ok(Self { channel: endpoint.connect_lazy() })
+        Ok(Self { channel: endpoint.connect_lazy(), headers: access.headers.clone() })
     }
 
     /// Hands a batch over and waits for the acknowledgement.
     pub async fn export(&self, batch: Batch, timeout: Duration) -> Result<Export, Failure> {
         let path = PathAndQuery::from_static(batch.signal.grpc_path());
-        let metadata = MetadataMap::from_headers(batch.headers());
+        let metadata = MetadataMap::from_headers(batch.headers(self.headers.as_deref()));
         let mut request = Request::from_parts(metadata, tonic::Extensions::default(), batch.body);
         request.set_timeout(timeout);
         let mut client = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_RESPONSE);

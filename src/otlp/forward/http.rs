@@ -1,5 +1,6 @@
 //! An OTLP back end over HTTP, protobuf-encoded.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prost::Message;
 
 use super::connect::Connect;
-use super::{BadTarget, Batch, MAX_RESPONSE, USER_AGENT, path_below, verdict};
+use super::{Access, BadTarget, Batch, MAX_RESPONSE, USER_AGENT, path_below, verdict};
 use crate::domain::Failure;
 use crate::otlp::Signal;
 use crate::otlp::response::Export;
@@ -28,6 +29,7 @@ const MAX_IDLE: usize = 32;
 pub struct HttpBackend {
     client: Client<Connect, Full<Bytes>>,
     urls: [(Signal, Uri); Signal::ALL.len()],
+    headers: Option<Arc<HeaderMap>>,
 }
 
 /// `google.rpc.Status`, as far as it is for people.
@@ -39,7 +41,7 @@ struct RpcStatus {
 
 impl HttpBackend {
     /// A pool for this scheme and authority, below its path.
-    pub fn new(base: &Uri) -> Result<Self, BadTarget> {
+    pub fn new(base: &Uri, access: &Access) -> Result<Self, BadTarget> {
         let mut urls = Signal::ALL.map(|signal| (signal, base.clone()));
         for (signal, url) in &mut urls {
             *url = below(base, *signal)?;
@@ -48,8 +50,8 @@ impl HttpBackend {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(MAX_IDLE)
-            .build(Connect::new()?);
-        Ok(Self { client, urls })
+            .build(Connect::new(access)?);
+        Ok(Self { client, urls, headers: access.headers.clone() })
     }
 
     /// Hands a batch over and waits for the acknowledgement.
@@ -66,7 +68,7 @@ impl HttpBackend {
 
     fn request(&self, batch: Batch) -> Request<Full<Bytes>> {
         let url = self.urls.iter().find(|(signal, _)| *signal == batch.signal).map(|(_, url)| url.clone());
-        let mut headers = batch.headers();
+        let mut headers = batch.headers(self.headers.as_deref());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         headers.insert(http::header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         let mut request = Request::new(Full::new(batch.body));
@@ -103,7 +105,8 @@ mod tests {
 
     #[test]
     fn signals_have_urls_below_the_base() {
-        let backend = |base: &'static str| HttpBackend::new(&Uri::from_static(base)).unwrap();
+        let backend =
+            |base: &'static str| HttpBackend::new(&Uri::from_static(base), &Access::default()).unwrap();
         let urls = backend("http://collector:4318").urls.map(|(_, url)| url.to_string());
         let expected =
             ["traces", "metrics", "logs"].map(|signal| format!("http://collector:4318/v1/{signal}"));

@@ -8,6 +8,7 @@ mod shared;
 mod traces;
 
 use super::wire::Wire;
+use crate::domain::ingest::Telemetry;
 
 pub use shared::{ENTITY_REF, KEY_VALUE, RESOURCE};
 
@@ -32,6 +33,15 @@ impl Signal {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
             Self::Logs => "logs",
+        }
+    }
+
+    /// What it is counted as.
+    pub const fn telemetry(self) -> Telemetry {
+        match self {
+            Self::Traces => Telemetry::Traces,
+            Self::Metrics => Telemetry::Metrics,
+            Self::Logs => Telemetry::Logs,
         }
     }
 

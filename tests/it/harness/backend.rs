@@ -1,6 +1,7 @@
 //! An OTLP back end in the test process: keeps what arrives, and can be told to be unavailable.
 use super::ports;
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -22,9 +23,12 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
+use std::collections::HashMap;
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, async_trait};
@@ -71,6 +75,8 @@ pub struct Backend {
 struct State {
     arrivals: Mutex<Vec<Arrival>>,
     down: AtomicBool,
+    held: watch::Sender<bool>,
+    refusals: Mutex<HashMap<&'static str, Status>>,
 }
 
 impl Backend {
@@ -116,6 +122,17 @@ impl Backend {
         self.state.down.store(down, Ordering::SeqCst);
     }
 
+    /// Whether it shall keep its answers back from now on.
+    pub fn set_held(&self, held: bool) {
+        self.state.held.send_replace(held);
+    }
+
+    /// Answers the next request of each signal with this status.
+    pub fn refuse_each_once(&self, status: &Status) {
+        let refusals = ["traces", "metrics", "logs"].map(|signal| (signal, status.clone()));
+        *self.state.refusals.lock().unwrap() = HashMap::from(refusals);
+    }
+
     /// Takes what has arrived since the last time.
     pub fn take(&self) -> Vec<Arrival> {
         std::mem::take(&mut *self.state.arrivals.lock().unwrap())
@@ -123,7 +140,7 @@ impl Backend {
 }
 
 impl State {
-    fn receive<M: Message, A: Default>(
+    async fn receive<M: Message, A: Default>(
         &self,
         signal: &'static str,
         request: &Request<M>,
@@ -132,12 +149,18 @@ impl State {
         if self.down.load(Ordering::SeqCst) {
             return Err(Status::unavailable("the back end was told to be down"));
         }
+        if let Some(status) = self.refusals.lock().unwrap().remove(signal) {
+            return Err(status);
+        }
         self.arrivals.lock().unwrap().push(Arrival {
             signal,
             resources: resources.map(|resource| resource.unwrap_or_default().attributes).collect(),
             metadata: request.metadata().clone(),
             bytes: request.get_ref().encode_to_vec(),
         });
+        // The sender is this back end's own: it is there as long as anybody waits.
+        let mut held = self.held.subscribe();
+        drop(held.wait_for(|held| !held).await);
         Ok(Response::new(A::default()))
     }
 }
@@ -149,6 +172,8 @@ async fn answer(
 ) -> Result<hyper::Response<Full<Bytes>>, Status> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|error| Status::unknown(error.to_string()))?.to_bytes();
+    let zipped = head.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
+    let body = if zipped { unzipped(&body)? } else { body };
     let metadata = MetadataMap::from_headers(head.headers);
     let outcome = match head.uri.path() {
         "/v1/traces" => TraceService::export(&*state, decoded(metadata, &body)?).await.map(drop),
@@ -159,6 +184,13 @@ async fn answer(
     let status = if outcome.is_ok() { 200 } else { 503 };
     let answer = hyper::Response::builder().status(status).header("content-type", "application/x-protobuf");
     Ok(answer.body(Full::default()).unwrap())
+}
+
+fn unzipped(body: &[u8]) -> Result<Bytes, Status> {
+    let mut plain = Vec::new();
+    let read = GzDecoder::new(body).read_to_end(&mut plain);
+    read.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok(plain.into())
 }
 
 fn decoded<M: Message + Default>(metadata: MetadataMap, body: &[u8]) -> Result<Request<M>, Status> {
@@ -173,7 +205,7 @@ impl TraceService for State {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let resources = request.get_ref().resource_spans.clone().into_iter().map(|part| part.resource);
-        self.receive("traces", &request, resources)
+        self.receive("traces", &request, resources).await
     }
 }
 
@@ -184,7 +216,7 @@ impl MetricsService for State {
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let resources = request.get_ref().resource_metrics.clone().into_iter().map(|part| part.resource);
-        self.receive("metrics", &request, resources)
+        self.receive("metrics", &request, resources).await
     }
 }
 
@@ -195,7 +227,7 @@ impl LogsService for State {
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
         let resources = request.get_ref().resource_logs.clone().into_iter().map(|part| part.resource);
-        self.receive("logs", &request, resources)
+        self.receive("logs", &request, resources).await
     }
 }
 

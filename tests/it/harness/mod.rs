@@ -10,6 +10,7 @@ pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod python;
+pub mod recorder;
 pub mod rest;
 pub mod server;
 pub mod world;

@@ -12,12 +12,9 @@ pub struct Node(Program);
 impl Node {
     /// Starts `tests/node/<program>`.
     pub async fn start(program: &'static str) -> Self {
-        tokio::task::spawn_blocking(move || {
-            let home = environment(program);
-            Self(Program::start(Command::new("node").arg(home.join(program))))
-        })
-        .await
-        .unwrap()
+        tokio::task::spawn_blocking(move || Self(Program::start(&mut command("tests/node", program))))
+            .await
+            .unwrap()
     }
 
     /// Gives an order and waits for the answer.
@@ -26,10 +23,17 @@ impl Node {
     }
 }
 
+/// A command line that runs a program beside the packages of its folder's `package.json`.
+pub fn command(folder: &str, program: &str) -> Command {
+    let mut node = Command::new("node");
+    node.arg(environment(folder, program).join(program));
+    node
+}
+
 /// The directory with the packages, made once for each set of them, and the program, which finds them
 /// beside itself.
-fn environment(program: &str) -> PathBuf {
-    let packages = fs::read(source("tests/node/package.json")).unwrap();
+fn environment(folder: &str, program: &str) -> PathBuf {
+    let packages = fs::read(source(folder).join("package.json")).unwrap();
     let mut hasher = DefaultHasher::new();
     packages.hash(&mut hasher);
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -45,6 +49,12 @@ fn environment(program: &str) -> PathBuf {
         succeed(&mut npm, "Node.js with npm is needed for these tests: run `tools/setup.sh`");
         fs::write(home.join("complete"), "").unwrap();
     }
-    fs::copy(source(&format!("tests/node/{program}")), home.join(program)).unwrap();
+    let text = fs::read(source(folder).join(program)).unwrap();
+    // Nobody reads half of it: another test may be about to run it.
+    if fs::read(home.join(program)).ok().as_ref() != Some(&text) {
+        let new = home.join(format!("{program}.new"));
+        fs::write(&new, text).unwrap();
+        fs::rename(new, home.join(program)).unwrap();
+    }
     home
 }

@@ -8,12 +8,15 @@ use std::process::Command;
 
 /// Runs a Python program of this repository to its end.
 pub async fn run_python(program: &'static str, arguments: Vec<String>) -> super::server::Printed {
-    let running = move || {
-        let mut python = Command::new(environment().join("venv/bin/python"));
-        python.arg(source(program)).args(arguments);
-        python.output().unwrap().into()
-    };
+    let running = move || command(program).args(arguments).output().unwrap().into();
     tokio::task::spawn_blocking(running).await.unwrap()
+}
+
+/// A command line that runs a Python program of this repository.
+pub fn command(program: &str) -> Command {
+    let mut python = Command::new(environment().join("venv/bin/python"));
+    python.arg(source(program));
+    python
 }
 
 /// A running Python program that takes orders.

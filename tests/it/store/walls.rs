@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 
 /// Tables whose rows are a tenant's: the column that leads to it, and a row of the tenant `$T`, whose
 /// person, key and session have its own id.
-const OF_TENANTS: [(&str, &str, &str); 19] = [
+const OF_TENANTS: [(&str, &str, &str); 20] = [
     ("tenants", "id", "($T, '$t', '', FALSE, '', 0, 0, 0, 1)"),
     ("members", "tenant_id", "($T, $T, 'owner', 0)"),
     ("tenant_owners", "tenant_id", "($T, $T)"),
@@ -19,6 +19,7 @@ const OF_TENANTS: [(&str, &str, &str); 19] = [
     ),
     ("api_key_uses", "key_id", "($T, 0)"),
     ("key_usage", "key_id", "($T, 1, 0, 0, 0, 0, 0, 0, 0, FALSE)"),
+    ("ingest_usage", "tenant_id", "($T, $T, 1, 1, 0, 0, 0, 0, 0)"),
     ("requests", "tenant_id", "($T, '', '', '', 0)"),
     ("roles", "tenant_id", "($T, $T, '', '', '', 0, 0, 1)"),
     ("invitations", "tenant_id", "($T, $T, '', 'viewer', $T || $T, '', 0, 0)"),

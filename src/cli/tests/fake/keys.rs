@@ -84,7 +84,9 @@ impl KeysService for Fake {
         });
         let start_time = request.start_time.or(Some(prost_types::Timestamp { seconds: 3_600, nanos: 0 }));
         let end_time = Some(prost_types::Timestamp { seconds: 14_400, nanos: 0 });
-        Ok(Response::new(GetApiKeyUsageResponse { hours: hours.into(), start_time, end_time }))
+        let signal = TelemetrySignal::Logs.into();
+        let ingest = vec![IngestHour { signal, requests: 2, accepted_items: 70, ..IngestHour::default() }];
+        Ok(Response::new(GetApiKeyUsageResponse { hours: hours.into(), start_time, end_time, ingest }))
     }
 
     async fn set_provider_key(

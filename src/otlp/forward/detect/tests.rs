@@ -76,7 +76,7 @@ async fn close_next(listener: &TcpListener) {
 }
 
 fn unknown(address: SocketAddr) -> UnknownBackend {
-    UnknownBackend::new(&format!("http://{address}").parse().unwrap()).unwrap()
+    UnknownBackend::new(&format!("http://{address}").parse().unwrap(), &Access::default()).unwrap()
 }
 
 async fn export(backend: &UnknownBackend) -> Result<Export, Failure> {

@@ -1,0 +1,3 @@
+DROP POLICY of_tenant ON ingest_usage;
+ALTER TABLE ingest_usage NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE ingest_usage DISABLE ROW LEVEL SECURITY;
