@@ -8,7 +8,7 @@
 //!    never read.
 //! 3. [`intake`] reads the body, decompresses it and turns JSON into protobuf, within a bound for the request and one
 //!    for all requests, which tenants [share](pool).
-//! 4. [`splice`](message::splice) removes what names a tenant and stamps the key's tenant, working on the bytes as they are.
+//! 4. [`splice`] removes what names a tenant and stamps the key's tenant, working on the bytes as they are.
 //! 5. [`routes`] says to whom, and [`forward`] hands the bytes to the back end and waits. Only what the back end acknowledged is acknowledged;
 //!    there is no queue and no retry, so the sender's own queue stays the buffer.
 //!
