@@ -4,6 +4,7 @@
 //! compile the folder by itself.
 
 pub mod fields;
+mod folding;
 pub mod json;
 mod needles;
 pub mod policy;
