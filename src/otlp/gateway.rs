@@ -28,7 +28,7 @@ use super::splice::{Malformed, Policy, Spliced, splice};
 use super::{Options, Signal};
 use crate::app::{Caller, Meter, Terms};
 use crate::domain::correlation::Correlations;
-use crate::domain::ingest::Ingested;
+use crate::domain::ingest::{Ingested, Telemetry};
 use crate::domain::{Clock, Correlation, Entropy, Failure, Fault, Reason, Refusal, TenantId, Timestamp};
 use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
 use crate::protocol::Side;
@@ -379,7 +379,7 @@ impl Gateway {
         metrics.otlp_received.with_label_values(name).inc_by(sent.bytes_in);
         metrics.otlp_rejected.with_label_values(name).inc_by(sent.rejected);
         if let Some(key) = sender.caller.verified.credential.key() {
-            self.meter.count(sender.tenant(), key, signal.telemetry(), sent);
+            self.meter.count(sender.tenant(), key, telemetry(signal), sent);
         }
     }
 
@@ -468,6 +468,15 @@ impl Gate for Guard {
 
     fn deny(&self, failure: Failure, correlation: Correlation) -> Denied {
         Self::deny(self, failure, correlation)
+    }
+}
+
+/// What a signal is counted as.
+const fn telemetry(signal: Signal) -> Telemetry {
+    match signal {
+        Signal::Traces => Telemetry::Traces,
+        Signal::Metrics => Telemetry::Metrics,
+        Signal::Logs => Telemetry::Logs,
     }
 }
 

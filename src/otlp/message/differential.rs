@@ -28,7 +28,7 @@ use self::sample::Source;
 use self::strip::{Strip, TENANT};
 use super::fields::Signal;
 use super::policy::Policy;
-use super::splice::{Spliced, scatter, splice};
+use super::splice::{Spliced, scatter, splice, splice_thoroughly};
 
 /// Takes bytes as a protobuf export: the first names the signal, and whether the others are the export or what one is
 /// drawn from.
@@ -111,6 +111,7 @@ struct Both<M> {
 /// Both ways for one encoding, or `None` when one of them refuses it.
 fn both<M: Message + Default + Strip + Debug>(signal: Signal, encoded: &Bytes) -> Option<Both<M>> {
     let spliced = splice(signal, encoded, &policy(), TENANT);
+    assert_eq!(spliced, splice_thoroughly(signal, encoded, &policy(), TENANT));
     let scattered = scatter(signal, encoded, &policy(), TENANT);
     assert_eq!(
         spliced.as_ref().map(|spliced| spliced.body.to_vec()),

@@ -8,8 +8,8 @@ mod shared;
 mod traces;
 
 use super::wire::Wire;
-use crate::domain::ingest::Telemetry;
 
+use shared::ANY_VALUE;
 pub use shared::{ENTITY_REF, KEY_VALUE, RESOURCE};
 
 /// What is being exported.
@@ -33,15 +33,6 @@ impl Signal {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
             Self::Logs => "logs",
-        }
-    }
-
-    /// What it is counted as.
-    pub const fn telemetry(self) -> Telemetry {
-        match self {
-            Self::Traces => Telemetry::Traces,
-            Self::Metrics => Telemetry::Metrics,
-            Self::Logs => Telemetry::Logs,
         }
     }
 
@@ -93,6 +84,27 @@ pub struct Message {
     pub fields: &'static [Field],
     /// For each field number, one more than the field's place in `fields`; 0 for none.
     places: [u8; Self::NUMBERS],
+    /// What to do at a field that begins with this byte.
+    steps: [Step; 0x80],
+}
+
+/// How a field is passed by that may stay as it is, told by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It has to be looked at, or is not known.
+    Stop,
+    /// A varint.
+    Varint,
+    /// Four bytes.
+    Four,
+    /// Eight bytes.
+    Eight,
+    /// A length and that many bytes.
+    Bytes,
+    /// The same, and the bytes are an attribute that is harmless.
+    Attribute,
+    /// The same, and the bytes are a value in which there are no attributes.
+    Value,
 }
 
 /// What a message means for rewriting.
@@ -123,12 +135,22 @@ impl Message {
     #[expect(clippy::cast_possible_truncation, reason = "no message has 255 fields")]
     const fn new(name: &'static str, role: Role, fields: &'static [Field]) -> Self {
         let mut places = [0; Self::NUMBERS];
+        let mut steps = [Step::Stop; 0x80];
         let mut at = 0;
         while at < fields.len() {
-            places[fields[at].number as usize] = at as u8 + 1;
+            let field = &fields[at];
+            places[field.number as usize] = at as u8 + 1;
+            if field.number < 16 {
+                let tag = (field.number << 3) as usize;
+                if field.repeated {
+                    steps[tag | 2] = Step::Bytes;
+                }
+                let (wire, step) = field.step();
+                steps[tag | wire] = step;
+            }
             at += 1;
         }
-        Self { name, role, fields, places }
+        Self { name, role, fields, places, steps }
     }
 
     const fn frame(name: &'static str, fields: &'static [Field]) -> Self {
@@ -144,6 +166,12 @@ impl Message {
     pub fn field(&self, number: u32) -> Option<&'static Field> {
         let place = *self.places.get(number as usize)?;
         self.fields.get(usize::from(place).checked_sub(1)?)
+    }
+
+    /// What to do at a field that begins with that byte.
+    #[inline]
+    pub fn step(&self, tag: u8) -> Step {
+        self.steps.get(usize::from(tag)).copied().unwrap_or(Step::Stop)
     }
 
     /// The field of that name in JSON, and its place among the fields. The search begins at place `from`: senders
@@ -171,6 +199,8 @@ pub struct Field {
     pub choice: bool,
     /// Whether each occurrence is one item of the export: a span, a log record or a data point.
     pub item: bool,
+    /// How it is passed by although it is a message.
+    passed: Step,
 }
 
 /// What a field holds.
@@ -228,6 +258,17 @@ impl Field {
         wire == self.kind.wire() || (self.repeated && wire == Wire::Delimited)
     }
 
+    /// The wire type that it has by itself, and how it is passed by.
+    const fn step(&self) -> (usize, Step) {
+        match self.kind.wire() {
+            Wire::Varint => (0, Step::Varint),
+            Wire::Fixed64 => (1, Step::Eight),
+            Wire::Fixed32 => (5, Step::Four),
+            Wire::Delimited if matches!(self.kind, Kind::Message(_)) => (2, self.passed),
+            Wire::Delimited => (2, Step::Bytes),
+        }
+    }
+
     /// Whether `json` is its name in JSON.
     fn is_named(&self, json: &str) -> bool {
         let mut name = self.name.bytes();
@@ -247,7 +288,7 @@ impl Field {
 }
 
 const fn field(number: u32, name: &'static str, kind: Kind) -> Field {
-    Field { number, name, kind, repeated: false, choice: false, item: false }
+    Field { number, name, kind, repeated: false, choice: false, item: false, passed: Step::Stop }
 }
 
 const fn choice(number: u32, name: &'static str, kind: Kind) -> Field {
@@ -271,7 +312,11 @@ const fn items(number: u32, name: &'static str, of: &'static Message) -> Field {
 }
 
 const fn attributes(number: u32, name: &'static str) -> Field {
-    messages(number, name, &KEY_VALUE)
+    Field { passed: Step::Attribute, ..messages(number, name, &KEY_VALUE) }
+}
+
+const fn value(number: u32, name: &'static str) -> Field {
+    Field { passed: Step::Value, ..message(number, name, &ANY_VALUE) }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 pub mod claims;
 pub mod fields;
+mod folding;
 pub mod json;
 mod needles;
 pub mod policy;

@@ -4,18 +4,18 @@
 //! them one `_`), letter case is lost, nested maps become dotted names. A key is therefore compared after the same
 //! folding, and an entry of a map also under the names that it gets together with the keys of the maps around it.
 
-use super::fields::KEY_VALUE;
+use super::fields::{KEY_VALUE, Message, Step as Pass};
+use super::folding::{Starts, fold, folded};
 use super::needles::Needles;
 use super::splice::Malformed;
-use super::wire::{Fields, Span, Wire, put_field};
+use super::wire::{Fields, Span, Wire, put_field, put_head, split_payload, varint_len};
 
 /// The attribute keys that are removed, and the one that is stamped.
 #[derive(Debug)]
 pub struct Policy {
     tenant_attribute: Box<str>,
     denied: Vec<Box<[u8]>>,
-    /// Whether some denied key begins with that byte, after folding.
-    first: [bool; 256],
+    starts: Starts,
     needles: Needles,
 }
 
@@ -62,11 +62,9 @@ impl Policy {
         keys.retain(|key| !key.is_empty());
         keys.sort();
         keys.dedup();
-        let starts: Vec<u8> = keys.iter().filter_map(|key| key.first().copied()).collect();
-        let first =
-            std::array::from_fn(|byte| u8::try_from(byte).is_ok_and(|byte| starts.contains(&fold(byte))));
+        let starts = Starts::of(&keys);
         let needles = Needles::new(keys.iter().map(AsRef::as_ref));
-        Self { tenant_attribute: tenant_attribute.into(), denied: keys, first, needles }
+        Self { tenant_attribute: tenant_attribute.into(), denied: keys, starts, needles }
     }
 
     /// Whether an attribute of that name is removed whatever its value.
@@ -109,8 +107,8 @@ impl Policy {
         })
     }
 
-    /// Whether the encoded `KeyValue` is a short key with which no denied key begins, and a short value without pairs:
-    /// nearly all are. It may stay wherever no denied key was begun above it.
+    /// Whether the encoded `KeyValue` is a short key that is not denied and a short value without pairs: nearly all
+    /// are. It may stay wherever no denied key was begun above it.
     #[inline]
     pub fn is_harmless(&self, pair: &[u8]) -> bool {
         let [0x0a, length @ 1..0x80, rest @ ..] = pair else { return false };
@@ -118,24 +116,59 @@ impl Policy {
         else {
             return false;
         };
-        usize::from(*length) == value.len() && !self.may_start(key) && is_plain_value(value)
+        usize::from(*length) == value.len()
+            && is_plain_value(value)
+            && (!self.starts.may_start(key) || !self.is_spelling(key))
+    }
+
+    /// Whether `key` is a spelling of a denied key by itself.
+    fn is_spelling(&self, key: &[u8]) -> bool {
+        let last = key.last().copied().map(fold);
+        self.denied.iter().enumerate().any(|(denied, folded)| {
+            let is_alike = folded.len() <= key.len() && folded.last().copied() == last;
+            let fresh = Step { denied, at: 0, last: 0 };
+            is_alike && self.take(fresh, key).is_some_and(|step| step.at == folded.len())
+        })
+    }
+
+    /// Whether all of `fields`, which are of that message, may stay as they are.
+    pub fn is_settled(&self, message: &Message, fields: &[u8]) -> bool {
+        self.settled(message, fields) == fields.len()
+    }
+
+    /// How many bytes at the beginning of `fields`, which are of that message, are fields that may stay: attributes
+    /// are harmless, and nothing else holds a message.
+    #[inline]
+    pub fn settled(&self, message: &Message, fields: &[u8]) -> usize {
+        let mut rest = fields;
+        while let [tag, payload @ ..] = rest {
+            let next = match message.step(*tag) {
+                Pass::Stop => None,
+                Pass::Varint => varint(payload),
+                Pass::Four => payload.split_at_checked(4),
+                Pass::Eight => payload.split_at_checked(8),
+                Pass::Bytes => split_payload(payload),
+                Pass::Attribute => split_payload(payload).filter(|(pair, _)| self.is_harmless(pair)),
+                Pass::Value => split_payload(payload).filter(|(value, _)| is_plain_value(value)),
+            };
+            let Some((_, after)) = next else { break };
+            rest = after;
+        }
+        fields.len() - rest.len()
     }
 
     /// The encoded `attributes` field of a resource that names `tenant`.
     pub fn stamp(&self, tenant: &str) -> Vec<u8> {
-        let mut value = Vec::with_capacity(tenant.len() + 4);
-        put_field(&mut value, 1, tenant.as_bytes());
-        let mut pair = Vec::with_capacity(value.len() + self.tenant_attribute.len() + 8);
-        put_field(&mut pair, 1, self.tenant_attribute.as_bytes());
-        put_field(&mut pair, 2, &value);
-        let mut stamp = Vec::with_capacity(pair.len() + 4);
-        put_field(&mut stamp, 1, &pair);
+        let field = |length: usize| 1 + varint_len(length as u64) + length;
+        let (key, text) = (self.tenant_attribute.as_bytes(), tenant.as_bytes());
+        let value = field(text.len());
+        let pair = field(key.len()) + field(value);
+        let mut stamp = Vec::with_capacity(field(pair));
+        put_head(&mut stamp, 1, pair);
+        put_field(&mut stamp, 1, key);
+        put_head(&mut stamp, 2, value);
+        put_field(&mut stamp, 1, text);
         stamp
-    }
-
-    #[inline]
-    fn may_start(&self, key: &[u8]) -> bool {
-        key.first().is_some_and(|byte| self.first.get(usize::from(*byte)) == Some(&true))
     }
 
     #[cold]
@@ -157,7 +190,7 @@ impl Policy {
     /// Whether `key` below `path` is denied; if not, adds to `ahead` what it begins.
     #[inline]
     fn follow(&self, path: &Path, key: &[u8], ahead: &mut Path) -> bool {
-        (self.may_start(key) || !path.0.is_empty()) && self.follow_all(path, key, ahead)
+        (self.starts.may_start(key) || !path.0.is_empty()) && self.follow_all(path, key, ahead)
     }
 
     fn follow_all(&self, path: &Path, key: &[u8], ahead: &mut Path) -> bool {
@@ -232,12 +265,32 @@ impl Pair {
 /// Whether an `AnyValue` is nothing, or one text, bytes or number and nothing else.
 #[inline]
 fn is_plain_value(value: &[u8]) -> bool {
+    is_short_text(value) || is_other_plain_value(value)
+}
+
+/// Nearly all values are.
+#[inline]
+fn is_short_text(value: &[u8]) -> bool {
+    matches!(value, [0x0a, length @ 0..0x80, text @ ..] if usize::from(*length) == text.len())
+}
+
+fn is_other_plain_value(value: &[u8]) -> bool {
     match value {
         [] | [0x10 | 0x18, 0..0x80] => true,
-        [0x0a | 0x3a, length @ 0..0x80, rest @ ..] => usize::from(*length) == rest.len(),
+        [0x3a, length @ 0..0x80, rest @ ..] => usize::from(*length) == rest.len(),
         [0x21, rest @ ..] => rest.len() == 8,
         [0x0a | 0x18 | 0x3a, ..] => is_one_field(value),
         _ => false,
+    }
+}
+
+/// A varint of at most two bytes and what follows it.
+#[inline]
+fn varint(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [0..0x80, ..] => bytes.split_at_checked(1),
+        [_, 0..0x80, ..] => bytes.split_at_checked(2),
+        _ => None,
     }
 }
 
@@ -245,21 +298,6 @@ fn is_one_field(value: &[u8]) -> bool {
     let Ok(whole) = Span::whole(value) else { return false };
     let mut fields = Fields::new(value, whole);
     fields.read().is_ok_and(|field| field.is_some_and(|field| field.whole == whole))
-}
-
-fn folded(key: &[u8]) -> Box<[u8]> {
-    let mut out: Vec<u8> = Vec::with_capacity(key.len());
-    for &byte in key {
-        let byte = fold(byte);
-        if byte != b'_' || out.last() != Some(&b'_') {
-            out.push(byte);
-        }
-    }
-    out.into()
-}
-
-const fn fold(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' }
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, KeyValueList};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
+use crate::otlp::message::fields::RESOURCE;
 
 fn policy() -> Policy {
     Policy::new("tenant.id", ["X-Scope-OrgID"])
@@ -167,4 +170,52 @@ fn the_stamp_is_an_attribute_of_a_resource() {
     let stamp = policy().stamp("tenant_1");
     let resource = opentelemetry_proto::tonic::resource::v1::Resource::decode(stamp.as_slice()).unwrap();
     assert_eq!(resource.attributes, [pair("tenant.id", text("tenant_1"))]);
+}
+
+#[test]
+fn fields_are_passed_by_up_to_the_first_that_may_not_stay() {
+    let policy = policy();
+    let attribute = |pair: &KeyValue| {
+        let mut field = vec![];
+        put_field(&mut field, 1, &pair.encode_to_vec());
+        field
+    };
+    let (fine, denied) = (attribute(&pair("a", text("b"))), attribute(&pair("tenant.id", text("evil"))));
+    let nested = attribute(&pair("a", map(vec![])));
+    let unknown = [0x28, 1].to_vec();
+    let count = [0x10, 0x80, 1].to_vec();
+    let settled = |fields: &[&[u8]]| policy.settled(&RESOURCE, &fields.concat());
+    assert_eq!(settled(&[&fine, &count, &fine]), 2 * fine.len() + count.len());
+    for odd in
+        [&denied, &nested, &unknown, &fine[..3].to_vec(), &vec![0x0a, 0x80, 0x80, 0x80, 1], &vec![0x8a, 0, 0]]
+    {
+        assert_eq!(settled(&[&fine, &count, odd, &fine]), fine.len() + count.len(), "{odd:x?}");
+    }
+    assert_eq!(settled(&[]), 0);
+}
+
+proptest! {
+    /// The short way to a verdict and the long way to it.
+    #[test]
+    fn what_is_harmless_is_kept(key in vec(prop::sample::select(b"tenaTENA.-_ idIDxscope".to_vec()), 1..20)) {
+        let mut encoded = vec![];
+        put_field(&mut encoded, 1, &key);
+        put_field(&mut encoded, 2, &text("x").encode_to_vec());
+        let is_denied = [&b"tenant_id"[..], b"x_scope_orgid"].contains(&&*folded(&key));
+        prop_assert_eq!(policy().is_harmless(&encoded), !is_denied);
+        prop_assert_eq!(policy().denies(&key), is_denied);
+        prop_assert_eq!(verdict(&encoded), Ok(if is_denied { Verdict::Strip } else { Verdict::Keep }));
+    }
+
+    #[test]
+    fn spellings_are_not_harmless(noise in vec(0..4_u8, 10), between in "[._ -]{1,3}") {
+        let letters = format!("tenant{between}id");
+        let cased = letters.bytes().zip(noise.iter().cycle());
+        let key: Vec<u8> = cased.map(|(byte, noise)| if *noise == 0 { byte.to_ascii_uppercase() } else { byte }).collect();
+        let mut encoded = vec![];
+        put_field(&mut encoded, 1, &key);
+        put_field(&mut encoded, 2, &text("x").encode_to_vec());
+        prop_assert!(!policy().is_harmless(&encoded));
+        prop_assert_eq!(verdict(&encoded), Ok(Verdict::Strip));
+    }
 }

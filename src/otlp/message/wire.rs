@@ -86,26 +86,36 @@ impl<'a> Fields<'a> {
         Self { body: body.get(..wide(span.end)).unwrap_or_default(), at: wide(span.start) }
     }
 
+    /// What was not read yet.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.body.get(self.at..).unwrap_or_default()
+    }
+
+    /// Passes over so many bytes of the rest, which must be whole fields, and tells where that ends.
+    #[inline]
+    pub fn skip(&mut self, count: usize) -> Result<u32, Malformed> {
+        self.at = self.at.saturating_add(count).min(self.body.len());
+        narrow(self.at)
+    }
+
     /// The next field; `None` at the end of the message.
     ///
     /// # Errors
     /// The message is not well-formed at this place.
     #[inline]
     pub fn read(&mut self) -> Result<Option<RawField>, Malformed> {
-        match self.body.get(self.at..) {
-            None | Some([]) => Ok(None),
-            // Nearly all fields: text, bytes or a message of less than 16 KiB, with a number below 16.
-            Some(&[tag @ 8..0x80, length @ 0..0x80, ref rest @ ..])
-                if tag & 7 == 2 && usize::from(length) <= rest.len() =>
+        match self.rest() {
+            [] => Ok(None),
+            // Nearly all fields: text, bytes or a message, with a number below 16.
+            [tag @ 8..0x80, rest @ ..]
+                if tag & 7 == 2
+                    && let Some((length, taken)) = short_length(rest)
+                    && length + taken <= rest.len() =>
             {
-                self.delimited(tag, 2, usize::from(length))
+                self.delimited(*tag, 1 + taken, length)
             }
-            Some(&[tag @ 8..0x80, low @ 0x80..=0xff, high @ 0..0x80, ref rest @ ..])
-                if tag & 7 == 2 && usize::from(low & 0x7f) | usize::from(high) << 7 <= rest.len() =>
-            {
-                self.delimited(tag, 3, usize::from(low & 0x7f) | usize::from(high) << 7)
-            }
-            Some(_) => self.read_any(),
+            _ => self.read_any(),
         }
     }
 
@@ -190,6 +200,26 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A length of at most three bytes, and how many bytes it takes; `None` for any other.
+#[inline]
+pub fn short_length(bytes: &[u8]) -> Option<(usize, usize)> {
+    let joined = |low: u8, high: u8| usize::from(low & 0x7f) | usize::from(high & 0x7f) << 7;
+    match *bytes {
+        [length @ 0..0x80, ..] => Some((usize::from(length), 1)),
+        [low, high @ 0..0x80, ..] => Some((joined(low, high), 2)),
+        [low, middle, high @ 0..0x80, ..] => Some((joined(low, middle) | usize::from(high) << 14, 3)),
+        _ => None,
+    }
+}
+
+/// The payload that begins `bytes` with its length, and what follows it; `None` if the length is a
+/// [short](short_length) one of what is not there, or no short one.
+#[inline]
+pub fn split_payload(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, taken) = short_length(bytes)?;
+    bytes.get(taken..)?.split_at_checked(length)
+}
+
 /// Appends `value` as a varint.
 pub fn put_varint(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
@@ -201,9 +231,14 @@ pub fn put_varint(out: &mut impl BufMut, mut value: u64) {
 
 /// Appends a length-delimited field.
 pub fn put_field(out: &mut Vec<u8>, number: u32, payload: &[u8]) {
-    put_varint(out, u64::from(delimited_tag(number)));
-    put_varint(out, payload.len() as u64);
+    put_head(out, number, payload.len());
     out.extend_from_slice(payload);
+}
+
+/// Appends the tag and the length of a length-delimited field.
+pub fn put_head(out: &mut Vec<u8>, number: u32, length: usize) {
+    put_varint(out, u64::from(delimited_tag(number)));
+    put_varint(out, length as u64);
 }
 
 /// The tag of a length-delimited field.

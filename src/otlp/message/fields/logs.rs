@@ -1,7 +1,7 @@
 //! Logs.
 
-use super::shared::{ANY_VALUE, RESOURCE, SCOPE};
-use super::{Kind, Message, attributes, field, items, message, messages};
+use super::shared::{RESOURCE, SCOPE};
+use super::{Kind, Message, attributes, field, items, message, messages, value};
 
 /// `ExportLogsServiceRequest`.
 pub static REQUEST: Message =
@@ -30,7 +30,7 @@ static LOG_RECORD: Message = Message::leaf(
         field(11, "observed_time_unix_nano", Kind::Fixed64),
         field(2, "severity_number", Kind::Int32),
         field(3, "severity_text", Kind::String),
-        message(5, "body", &ANY_VALUE),
+        value(5, "body"),
         attributes(6, "attributes"),
         field(7, "dropped_attributes_count", Kind::Uint32),
         field(8, "flags", Kind::Fixed32),

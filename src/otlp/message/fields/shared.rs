@@ -48,7 +48,7 @@ pub static ANY_VALUE: Message = Message::new(
     ],
 );
 static ARRAY: Message = Message::leaf("ArrayValue", &[messages(1, "values", &ANY_VALUE)]);
-static MAP: Message = Message::leaf("KeyValueList", &[messages(1, "values", &KEY_VALUE)]);
+static MAP: Message = Message::leaf("KeyValueList", &[attributes(1, "values")]);
 
 /// `InstrumentationScope`.
 pub static SCOPE: Message = Message::leaf(

@@ -1,6 +1,6 @@
 //! The output of a splice, as ranges of the body and what goes between them.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::Malformed;
 use crate::otlp::message::wire::{Span, delimited_tag, put_varint, varint_len};
@@ -8,8 +8,15 @@ use crate::otlp::message::wire::{Span, delimited_tag, put_varint, varint_len};
 /// Pieces that a plan may have; at 12 bytes each, the bound of its memory.
 const MAX_PIECES: usize = 4 << 20;
 
+/// Pieces for which there is room from the start.
+const USUAL: usize = 32;
+
+/// Ranges of at least so many bytes are shared rather than copied: for shorter ones to count who shares them, and to
+/// send them by themselves, costs more than to copy them.
+const WORTH_SHARING: usize = 1_024;
+
 /// What the output consists of, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Plan {
     pieces: Vec<Piece>,
 }
@@ -41,6 +48,35 @@ enum Piece {
     Stamp,
 }
 
+impl Piece {
+    /// The range of the body that is worth sharing.
+    fn shared(self) -> Option<Span> {
+        match self {
+            Self::Copy(span) if span.len() >= WORTH_SHARING => Some(span),
+            Self::Copy(_) | Self::Head { .. } | Self::Stamp => None,
+        }
+    }
+
+    fn write(self, body: &[u8], stamp: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Copy(span) => out.extend_from_slice(span.of(body)),
+            Self::Head { tag, len } => {
+                put_varint(out, u64::from(tag));
+                put_varint(out, u64::from(len));
+            }
+            Self::Stamp => out.extend_from_slice(stamp),
+        }
+    }
+
+    fn len(self, stamp: usize) -> usize {
+        match self {
+            Self::Copy(span) => span.len(),
+            Self::Head { tag, len } => varint_len(u64::from(tag)) + varint_len(u64::from(len)),
+            Self::Stamp => stamp,
+        }
+    }
+}
+
 impl Planned {
     /// Whether nothing is left of the field.
     pub fn is_gone(self) -> bool {
@@ -55,6 +91,11 @@ impl Planned {
 }
 
 impl Plan {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self { pieces: Vec::with_capacity(USUAL) }
+    }
+
     /// Plans a range of the body, joined to the range before it where they touch.
     #[inline]
     pub fn copy(&mut self, span: Span) -> Result<Planned, Malformed> {
@@ -107,62 +148,38 @@ impl Plan {
 
     /// Writes the output as one piece of memory.
     pub fn write(&self, body: &[u8], stamp: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(self.len(stamp.len()));
+        let mut out = Vec::with_capacity(self.pieces.iter().map(|piece| piece.len(stamp.len())).sum());
         for piece in &self.pieces {
-            match piece {
-                Piece::Copy(span) => out.extend_from_slice(span.of(body)),
-                Piece::Head { tag, len } => {
-                    put_varint(&mut out, u64::from(*tag));
-                    put_varint(&mut out, u64::from(*len));
-                }
-                Piece::Stamp => out.extend_from_slice(stamp),
-            }
+            piece.write(body, stamp, &mut out);
         }
         out.into()
     }
 
-    /// The output as pieces of memory, those of the body being shared with it.
+    /// The output as pieces of memory. Long ranges are shared with the body, the others written.
     pub fn scatter(&self, body: &Bytes, stamp: &[u8]) -> Vec<Bytes> {
-        let mut glue = BytesMut::with_capacity(self.glue_len(stamp.len()));
-        let mut out = Vec::with_capacity(self.pieces.len());
-        for piece in &self.pieces {
-            match piece {
-                Piece::Copy(span) => {
-                    if !glue.is_empty() {
-                        out.push(glue.split().freeze());
-                    }
-                    out.extend(span.shared(body));
-                }
-                Piece::Head { tag, len } => {
-                    put_varint(&mut glue, u64::from(*tag));
-                    put_varint(&mut glue, u64::from(*len));
-                }
-                Piece::Stamp => glue.extend_from_slice(stamp),
-            }
+        let written = || self.pieces.iter().filter(|piece| piece.shared().is_none());
+        let mut glue = Vec::with_capacity(written().map(|piece| piece.len(stamp.len())).sum());
+        for piece in written() {
+            piece.write(body, stamp, &mut glue);
         }
-        if !glue.is_empty() {
-            out.push(glue.freeze());
+        let glue = Bytes::from(glue);
+        let mut out = Vec::with_capacity(2 * (self.pieces.len() - written().count()) + 1);
+        let (mut start, mut end) = (0, 0);
+        for piece in &self.pieces {
+            let Some(span) = piece.shared() else {
+                end += piece.len(stamp.len());
+                continue;
+            };
+            if start < end {
+                out.push(glue.slice(start..end));
+                start = end;
+            }
+            out.extend(span.shared(body));
+        }
+        if start < end {
+            out.push(glue.slice(start..));
         }
         out
-    }
-
-    /// Bytes of output that are not of the body.
-    fn glue_len(&self, stamp: usize) -> usize {
-        let lengths = self.pieces.iter().map(|piece| match piece {
-            Piece::Copy(_) => 0,
-            Piece::Head { .. } => 10,
-            Piece::Stamp => stamp,
-        });
-        lengths.sum()
-    }
-
-    fn len(&self, stamp: usize) -> usize {
-        let lengths = self.pieces.iter().map(|piece| match piece {
-            Piece::Copy(span) => span.len(),
-            Piece::Head { tag, len } => varint_len(u64::from(*tag)) + varint_len(u64::from(*len)),
-            Piece::Stamp => stamp,
-        });
-        lengths.sum()
     }
 
     fn push(&mut self, piece: Piece) -> Result<(), Malformed> {
@@ -186,7 +203,7 @@ mod tests {
 
     #[test]
     fn ranges_that_touch_are_one_piece() {
-        let mut plan = Plan::default();
+        let mut plan = Plan::new();
         plan.copy(span(0, 2)).unwrap();
         plan.copy(span(2, 4)).unwrap();
         plan.copy(span(6, 8)).unwrap();
@@ -196,20 +213,39 @@ mod tests {
 
     #[test]
     fn a_message_is_written_with_its_length() {
-        let mut plan = Plan::default();
+        let mut plan = Plan::new();
         let head = plan.open(1).unwrap();
         plan.copy(span(1, 3)).unwrap();
         plan.stamp().unwrap();
         assert_eq!(plan.close(head, 5).unwrap(), 7);
         plan.copy(span(6, 8)).unwrap();
         assert_eq!(plan.write(BODY, b"xyz"), b"\x0a\x05bcxyzgh"[..]);
-        let pieces = plan.scatter(&Bytes::from_static(BODY), b"xyz");
-        assert_eq!(pieces, [&b"\x0a\x05"[..], b"bc", b"xyz", b"gh"]);
+    }
+
+    #[test]
+    fn long_ranges_are_shared_and_short_ones_written() {
+        let body = Bytes::from((0..=u8::MAX).cycle().take(5_000).collect::<Vec<u8>>());
+        let mut plan = Plan::new();
+        let head = plan.open(1).unwrap();
+        plan.copy(span(1, 3)).unwrap();
+        plan.copy(span(4, 1_400)).unwrap();
+        plan.copy(span(1_500, 1_600)).unwrap();
+        plan.stamp().unwrap();
+        plan.close(head, 1_501).unwrap();
+        plan.copy(span(1_700, 3_000)).unwrap();
+        plan.copy(span(3_500, 5_000)).unwrap();
+        plan.stamp().unwrap();
+        let pieces = plan.scatter(&body, b"xyz");
+        assert_eq!(pieces.concat(), plan.write(&body, b"xyz"));
+        assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), [5, 1_396, 103, 1_300, 1_500, 3]);
+        let is_shared = |piece: &Bytes| body.as_ptr_range().contains(&piece.as_ptr());
+        assert_eq!(pieces.iter().map(is_shared).collect::<Vec<_>>(), [false, true, false, true, true, false]);
+        assert!(Plan::new().scatter(&body, b"").is_empty());
     }
 
     #[test]
     fn going_back_undoes_joins_as_well() {
-        let mut plan = Plan::default();
+        let mut plan = Plan::new();
         plan.copy(span(0, 2)).unwrap();
         let mark = plan.mark();
         plan.copy(span(2, 5)).unwrap();

@@ -375,3 +375,66 @@ fn a_plan_that_grows_without_end_is_refused() {
         [field(1, &field(1, b"a")), field(1, &field(1, b"tenant.id"))].concat().repeat(4_300_000);
     assert_eq!(cut(&export(&field(1, &attributes))), Err(Malformed::Fragments));
 }
+
+/// Lists long enough to be counted at several places at once, as they should be and with one thing in them that the
+/// quick way does not know.
+#[test]
+fn large_exports_are_spliced_alike_the_quick_way_and_the_thorough_way() {
+    let span = |index: usize| TraceSpan {
+        trace_id: vec![7; 16],
+        name: "w".repeat(index * 31 % 300),
+        attributes: vec![text("a", "1"), text("b", &"2".repeat(index % 140))],
+        ..TraceSpan::default()
+    };
+    let group = |spans: Vec<TraceSpan>| ResourceSpans {
+        resource: Some(resource(vec![text("a", "1"), text("tenant.id", "evil")])),
+        scope_spans: vec![ScopeSpans { spans, schema_url: "s".into(), ..ScopeSpans::default() }; 2],
+        ..ResourceSpans::default()
+    };
+    let both = |body: Vec<u8>| {
+        let spliced = cut(&body);
+        assert_eq!(spliced, splice_thoroughly(Signal::Traces, &body.into(), &policy(), TENANT));
+        spliced.map(|spliced| (spliced.items, spliced.stripped))
+    };
+    let export = |change: &dyn Fn(usize, &mut TraceSpan)| {
+        let spans = |group: usize| {
+            let spans = (0..300).map(move |index| {
+                let mut span = span(index);
+                change(300 * group + index, &mut span);
+                span
+            });
+            spans.collect::<Vec<_>>()
+        };
+        let resource_spans = (0..3).map(|number| group(spans(number))).collect();
+        ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+    };
+    assert_eq!(both(export(&|_, _| {})), Ok((1_800, 3)));
+    assert_eq!(
+        both(export(&|at, span| if at == 450 {
+            span.attributes.push(text("TENANT-ID", "evil"));
+        })),
+        Ok((1_800, 5))
+    );
+    assert_eq!(
+        both(export(&|at, span| if at == 450 {
+            span.name = "a tenant".into();
+        })),
+        Ok((1_800, 3))
+    );
+    assert_eq!(
+        both(export(&|at, span| if at == 450 {
+            span.name = "w".repeat(3 << 20);
+        })),
+        Ok((1_800, 3))
+    );
+    let whole = export(&|_, _| {});
+    for end in [1, 100, whole.len() / 2, whole.len() - 1] {
+        assert_eq!(both(whole[..end].to_vec()), Err(Malformed::Truncated));
+    }
+    for odd in [&[0x08, 1][..], &[0x8a, 0x80, 0, 0], &[0x22, 0], &[0x13], &[0x12, 0x80, 0x80, 0x80, 0x80, 0]]
+    {
+        let list = [spans(200).encode_to_vec(), odd.to_vec(), spans(200).encode_to_vec()].concat();
+        let told = both(super::tests::export(&field(2, &list)));
+        assert_eq!(told.is_ok(), !matches!(odd[0], 0x08 | 0x13), "{odd:x?}: {told:?}");
+    }
+}

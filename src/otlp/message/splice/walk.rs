@@ -1,6 +1,7 @@
 //! The walk over a body along the field table.
 
 use super::entity::{Removed, entity_ref};
+use super::lists::{Lists, Shape};
 use super::plan::{Plan, Planned};
 use super::{MAX_NESTING, MAX_RESOURCES, MAX_SCOPES, Malformed};
 use crate::otlp::message::fields::{Field, KEY_VALUE, Kind, Message, RESOURCE, Role, Signal};
@@ -27,6 +28,9 @@ pub struct Splicer<'a> {
     pub stripped: u64,
     resources: usize,
     scopes: usize,
+    /// Lists whose items are not counted yet; `None` when everything is walked.
+    lists: Option<Lists>,
+    shape: Option<Shape>,
 }
 
 /// The first place from `from` on at which a denied key may be.
@@ -38,19 +42,51 @@ struct Suspicion {
 impl<'a> Splicer<'a> {
     /// Walks over `body`, a request of that signal.
     pub fn walk(signal: Signal, body: &'a [u8], policy: &'a Policy, stamp: &[u8]) -> Result<Self, Malformed> {
-        let mut splicer = Self {
+        match Self::briskly(signal, body, policy, stamp) {
+            Some(splicer) => Ok(splicer),
+            None => Self::thoroughly(signal, body, policy, stamp),
+        }
+    }
+
+    /// Takes lists of items that hold no word of a denied key for what they seem to be, and counts them in the end.
+    /// `None` if that was wrong, or anything else.
+    fn briskly(signal: Signal, body: &'a [u8], policy: &'a Policy, stamp: &[u8]) -> Option<Self> {
+        let mut splicer = Self::new(body, policy, stamp);
+        splicer.lists = Some(Lists::new());
+        let Ok(()) = splicer.request(signal.request()) else { return None };
+        let lists = splicer.lists.take()?;
+        if let Some(shape) = splicer.shape {
+            splicer.items += lists.count(body, shape)?;
+        }
+        Some(splicer)
+    }
+
+    /// Walks through every list.
+    pub fn thoroughly(
+        signal: Signal,
+        body: &'a [u8],
+        policy: &'a Policy,
+        stamp: &[u8],
+    ) -> Result<Self, Malformed> {
+        let mut splicer = Self::new(body, policy, stamp);
+        splicer.request(signal.request())?;
+        Ok(splicer)
+    }
+
+    fn new(body: &'a [u8], policy: &'a Policy, stamp: &[u8]) -> Self {
+        Self {
             body,
             policy,
             stamp_len: stamp.len(),
-            plan: Plan::default(),
+            plan: Plan::new(),
             suspicion: Suspicion { from: 0, at: 0 },
             items: 0,
             stripped: 0,
             resources: 0,
             scopes: 0,
-        };
-        splicer.request(signal.request())?;
-        Ok(splicer)
+            lists: None,
+            shape: None,
+        }
     }
 
     fn request(&mut self, request: &'static Message) -> Result<(), Malformed> {
@@ -85,9 +121,26 @@ impl<'a> Splicer<'a> {
             if self.scopes > MAX_SCOPES {
                 return Err(Malformed::Scopes);
             }
+            if self.is_listed(inner, raw.payload) {
+                len += self.plan.copy(raw.whole)?.len;
+                continue;
+            }
             len += self.inner(inner, raw)?.len;
         }
         Ok(len)
+    }
+
+    /// Whether the message is a list that stays as it is, to be counted later.
+    fn is_listed(&mut self, message: &'static Message, payload: Span) -> bool {
+        if self.lists.is_none() || self.is_suspect(payload) {
+            return false;
+        }
+        if self.shape.is_none() {
+            self.shape = Shape::of(message);
+        }
+        let Some(lists) = self.lists.as_mut().filter(|_| self.shape.is_some()) else { return false };
+        lists.add(payload);
+        true
     }
 
     /// The one resource of a group. Protobuf merges repeated messages, so what the client put into any of them counts.
@@ -118,7 +171,9 @@ impl<'a> Splicer<'a> {
     ) -> Result<usize, Malformed> {
         let mut len = 0;
         let mut fields = Fields::new(self.body, span);
-        while let Some(raw) = fields.read()? {
+        loop {
+            len += self.settled(&RESOURCE, &mut fields)?.len;
+            let Some(raw) = fields.read()? else { break };
             if known(&RESOURCE, raw)?.is_none() {
                 continue;
             }
@@ -161,7 +216,11 @@ impl<'a> Splicer<'a> {
         // Fields that follow each other and stay as they are.
         let mut run = Span { start: span.start, end: span.start };
         let mut fields = Fields::new(self.body, span);
-        while let Some(raw) = fields.read()? {
+        loop {
+            if deep {
+                run.end = fields.skip(self.policy.settled(message, fields.rest()))?;
+            }
+            let Some(raw) = fields.read()? else { break };
             let field = known(message, raw)?;
             if let Some(field) = field {
                 self.items += u64::from(field.item);
@@ -181,16 +240,22 @@ impl<'a> Splicer<'a> {
         Ok(planned)
     }
 
+    /// Plans the next fields as far as they stay as they are.
+    fn settled(&mut self, message: &Message, fields: &mut Fields<'_>) -> Result<Planned, Malformed> {
+        let start = fields.skip(0)?;
+        let end = fields.skip(self.policy.settled(message, fields.rest()))?;
+        self.plan.copy(Span { start, end })
+    }
+
     /// Whether a field can be copied unseen.
     #[inline]
     fn stays(&mut self, field: &Field, payload: Span, deep: bool) -> bool {
         let Kind::Message(inner) = field.kind else { return true };
         match inner.role {
             Role::Frame => false,
-            Role::Pair if deep => self.policy.is_harmless(payload.of(self.body)),
-            Role::Pair | Role::Value | Role::Leaf | Role::Resource | Role::EntityRef => {
-                !deep && !self.is_suspect(payload)
-            }
+            _ if !deep && !self.is_suspect(payload) => true,
+            Role::Leaf => self.policy.is_settled(inner, payload.of(self.body)),
+            Role::Pair | Role::Value | Role::Resource | Role::EntityRef => false,
         }
     }
 
