@@ -13,6 +13,7 @@ use futures_util::future::{BoxFuture, Either, select};
 use http::HeaderMap;
 
 use super::credentials::normalise;
+use super::encoding::Coding;
 use super::forward::{BadTarget, Batch, passed_on};
 use super::intake::{Budget, Held, Packed};
 use super::quota::{Pass, Quotas, Who};
@@ -20,6 +21,7 @@ use super::response::Export;
 use super::routes::Routes;
 use super::sink::Lines;
 use super::splice::{Malformed, Policy, Spliced, splice};
+use super::workshop::Workshop;
 use super::{Options, Signal};
 use crate::app::{Caller, Meter, Terms};
 use crate::domain::ingest::Ingested;
@@ -29,8 +31,13 @@ use crate::protocol::Side;
 use crate::protocol::leash::{Leash, Warden};
 use crate::telemetry::Metrics;
 
-/// Bodies above this many bytes are decompressed and spliced on a thread that may block.
-const INLINE: usize = 64 << 10;
+/// Bodies above this many bytes are spliced on a thread that may block. The way there and back costs as much as splicing
+/// a quarter of it.
+const INLINE: usize = 512 << 10;
+/// The same for JSON, which takes longer.
+const INLINE_JSON: usize = 64 << 10;
+/// The same for gzip, which may become a thousand times as much. Of zstd a few bytes may become anything.
+const INLINE_GZIP: usize = 4 << 10;
 /// The longest wait that an exporter without a queue is asked for: it gives up after ten seconds, and what it gives up
 /// is lost.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -82,6 +89,7 @@ pub struct Gateway {
     gate: Arc<dyn Gate>,
     policy: Arc<Policy>,
     budget: Budget,
+    workshop: Workshop,
     quotas: Arc<Quotas>,
     routes: Routes,
     forward_timeout: Duration,
@@ -143,6 +151,7 @@ impl Gateway {
             gate,
             policy: Arc::new(options.policy()),
             budget: Budget::new(options.max_in_flight_bytes, options.max_body_bytes, options.read_timeout()),
+            workshop: Workshop::new(),
             quotas: Quotas::new(options.quota),
             routes: Routes::new(options, lines, &metrics)?,
             forward_timeout: options.forward_timeout(),
@@ -312,7 +321,7 @@ impl Gateway {
     ) -> Result<(Prepared, Held), Failure> {
         let (budget, policy) = (self.budget.clone(), Arc::clone(&self.policy));
         let tenant = sender.caller.tenant().to_string();
-        let small = packed.bytes.len() <= INLINE;
+        let small = packed.bytes.len() <= inline(&packed);
         let work = move || -> Result<(Prepared, Held), Refusal> {
             let body = budget.unpack(signal, packed, &mut held)?;
             held.take(body.len())?;
@@ -322,7 +331,7 @@ impl Gateway {
         if small {
             return Ok(work()?);
         }
-        Ok(tokio::task::spawn_blocking(work).await.map_err(Fault::new)??)
+        Ok(self.workshop.run(work).await??)
     }
 
     /// Bounds the wait that a sender is told, and spreads it.
@@ -428,6 +437,16 @@ impl Gate for Guard {
 
     fn deny(&self, failure: Failure, correlation: Correlation) -> Denied {
         Self::deny(self, failure, correlation)
+    }
+}
+
+/// Bytes up to which a body is quickly dealt with, whatever it holds.
+const fn inline(packed: &Packed) -> usize {
+    match (packed.coding, packed.json) {
+        (Coding::Identity, false) => INLINE,
+        (Coding::Identity, true) => INLINE_JSON,
+        (Coding::Gzip, _) => INLINE_GZIP,
+        (Coding::Zstd, _) => 0,
     }
 }
 

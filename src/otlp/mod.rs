@@ -29,6 +29,7 @@ pub mod quota;
 pub mod response;
 pub mod routes;
 pub mod sink;
+mod workshop;
 
 #[cfg(test)]
 mod testing;
