@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 const MAX_BODY: usize = 4 << 20;
 /// Bytes that all exports may have together, `otlp.max_in_flight_bytes`.
 const MAX_IN_FLIGHT: usize = 64 << 20;
-/// What a connection may cost besides, in bytes.
-const PER_CONNECTION: usize = 64 << 10;
+/// What a connection with an export under way may cost besides, in bytes: its buffers, its tasks, and what the allocator
+/// has not yet given back.
+const PER_CONNECTION: usize = 192 << 10;
 /// Bytes of an export that is longer than allowed once it is decompressed.
 const BOMB: usize = 64 << 20;
 
