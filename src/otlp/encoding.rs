@@ -9,6 +9,10 @@ use flate2::bufread::MultiGzDecoder;
 
 /// Bytes that are decompressed between two looks at the bounds.
 const STEP: usize = 64 << 10;
+/// What telemetry decompresses to, more or less: so many times as much.
+const USUAL: usize = 8;
+/// Most memory that is asked for because that is usual, in bytes.
+const MAX_FIRST: usize = 4 << 20;
 /// The largest distance over which a zstd stream may repeat itself, as a power of two: 8 MiB, which RFC 8878, section
 /// 3.1.1.1.2, asks every decoder for.
 const MAX_WINDOW_LOG: u32 = 23;
@@ -52,28 +56,32 @@ impl Coding {
         }
     }
 
-    /// `packed` without the coding. `room` is told of every step by how much the output grows, and how much is needed
-    /// beside it: zstd keeps what it decoded also in its window.
+    /// `packed` without the coding. `room` is told of every step by how much the output grows, and how much memory is
+    /// needed for that: zstd keeps what it decoded also in its window. No memory is asked for that more than `most`
+    /// bytes of output would need.
     ///
     /// # Errors
     /// The stream is broken, cut short, or followed by something else; or what `room` says.
     pub fn unpack<E>(
         self,
         packed: &[u8],
+        most: usize,
         room: impl FnMut(usize, usize) -> Result<(), E>,
     ) -> Result<Vec<u8>, Broken<E>> {
         if packed.is_empty() {
             return Err(Broken::Stream);
         }
+        let first = packed.len().saturating_mul(USUAL).min(MAX_FIRST);
         match self {
             Self::Identity => Ok(packed.to_vec()),
-            Self::Gzip => read_out(MultiGzDecoder::new(packed), 0, room),
+            Self::Gzip => read_out(MultiGzDecoder::new(packed), first, most, 0, room),
             Self::Zstd => {
                 let stream = zstd::stream::read::Decoder::with_buffer(packed).and_then(|mut stream| {
                     stream.window_log_max(MAX_WINDOW_LOG)?;
                     Ok(stream)
                 });
-                read_out(stream.map_err(|error| broken(&error))?, 1 << MAX_WINDOW_LOG, room)
+                let stream = stream.map_err(|error| broken(&error))?;
+                read_out(stream, first, most, 1 << MAX_WINDOW_LOG, room)
             }
         }
     }
@@ -81,6 +89,8 @@ impl Coding {
 
 fn read_out<E>(
     mut stream: impl Read,
+    first: usize,
+    most: usize,
     window: usize,
     mut room: impl FnMut(usize, usize) -> Result<(), E>,
 ) -> Result<Vec<u8>, Broken<E>> {
@@ -88,6 +98,12 @@ fn read_out<E>(
     let mut filled = 0;
     loop {
         if filled == out.len() {
+            if out.len() + STEP > out.capacity() {
+                // Twice as much as there is.
+                let more = filled.max(first).min(most.saturating_sub(filled)).max(STEP);
+                room(0, more).map_err(Broken::Bound)?;
+                out.reserve_exact(more);
+            }
             out.resize(filled + STEP, 0);
         }
         let rest = out.get_mut(filled..).unwrap_or_default();
@@ -131,7 +147,7 @@ mod tests {
     /// What comes out, and how much memory was asked for.
     fn unpack(coding: Coding, packed: &[u8]) -> (Result<Vec<u8>, Broken<()>>, usize) {
         let mut taken = 0;
-        let result = coding.unpack(packed, |more, _| {
+        let result = coding.unpack(packed, LIMIT, |more, _| {
             taken += more;
             if taken > LIMIT { Err(()) } else { Ok(()) }
         });
@@ -198,6 +214,25 @@ mod tests {
         }
         let many = zstd(&[0; 1000]).repeat(100_000);
         assert!(matches!(unpack(Coding::Zstd, &many).0, Err(Broken::Bound(()))));
+    }
+
+    // A56
+    #[test]
+    fn output_has_no_more_memory_than_was_asked_for() {
+        for (coding, pack) in both() {
+            for length in [1, STEP, STEP + 1, 1_000_000] {
+                let mut asked = 0;
+                let ask = |_, memory| {
+                    asked += memory;
+                    Ok::<_, ()>(())
+                };
+                let plain = coding.unpack(&pack(&vec![7; length]), length, ask).unwrap();
+                assert_eq!(plain.len(), length);
+                let window = if coding == Coding::Zstd { length } else { 0 };
+                assert!(plain.capacity() + window <= asked, "{coding:?} {length}: {asked}");
+                assert!(asked <= length + window + 2 * STEP, "{coding:?} {length}: {asked}");
+            }
+        }
     }
 
     #[test]

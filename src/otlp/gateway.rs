@@ -17,6 +17,7 @@ use http::HeaderMap;
 pub use self::lab::{BadLabTenant, LabTenant, WARNING as LAB_WARNING};
 use self::lab::{Lab, LabGate};
 use super::credentials::normalise;
+use super::encoding::Coding;
 use super::forward::{BadTarget, Batch, passed_on};
 use super::intake::{Budget, Held, Packed};
 use super::notices::{Notice, Notices};
@@ -25,6 +26,7 @@ use super::response::Export;
 use super::routes::Routes;
 use super::sink::Lines;
 use super::splice::{Malformed, Policy, Spliced, splice};
+use super::workshop::Workshop;
 use super::{Options, Signal};
 use crate::app::{Caller, Meter, Terms};
 use crate::domain::correlation::Correlations;
@@ -35,8 +37,13 @@ use crate::protocol::Side;
 use crate::protocol::leash::{Leash, Warden};
 use crate::telemetry::Metrics;
 
-/// Bodies above this many bytes are decompressed and spliced on a thread that may block.
-const INLINE: usize = 64 << 10;
+/// Bodies above this many bytes are spliced on a thread that may block. The way there and back costs as much as splicing
+/// a quarter of it.
+const INLINE: usize = 512 << 10;
+/// The same for JSON, which takes longer.
+const INLINE_JSON: usize = 64 << 10;
+/// The same for gzip, which may become a thousand times as much. Of zstd a few bytes may become anything.
+const INLINE_GZIP: usize = 4 << 10;
 /// The longest wait that an exporter without a queue is asked for: it gives up after ten seconds, and what it gives up
 /// is lost.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -90,6 +97,7 @@ pub struct Gateway {
     /// Where the sender is believed; never beside keys.
     lab: Option<Lab>,
     budget: Budget,
+    workshop: Workshop,
     quotas: Arc<Quotas>,
     routes: Routes,
     forward_timeout: Duration,
@@ -153,6 +161,7 @@ impl Gateway {
             policy: Arc::new(options.policy()),
             lab: None,
             budget: Budget::new(options.max_in_flight_bytes, options.max_body_bytes, options.read_timeout()),
+            workshop: Workshop::new(),
             quotas: Quotas::new(options.quota),
             routes: Routes::new(options, lines, &metrics)?,
             forward_timeout: options.forward_timeout(),
@@ -348,7 +357,7 @@ impl Gateway {
     ) -> Result<(Prepared, Held), Failure> {
         let (budget, policy) = (self.budget.clone(), Arc::clone(&self.policy));
         let tenant = sender.caller.tenant().to_string();
-        let small = packed.bytes.len() <= INLINE;
+        let small = packed.bytes.len() <= inline(&packed);
         let work = move || -> Result<(Prepared, Held), Refusal> {
             let body = budget.unpack(signal, packed, &mut held)?;
             held.take(body.len())?;
@@ -358,7 +367,7 @@ impl Gateway {
         if small {
             return Ok(work()?);
         }
-        Ok(tokio::task::spawn_blocking(work).await.map_err(Fault::new)??)
+        Ok(self.workshop.run(work).await??)
     }
 
     /// Bounds the wait that a sender is told, and spreads it.
@@ -477,6 +486,16 @@ const fn telemetry(signal: Signal) -> Telemetry {
         Signal::Traces => Telemetry::Traces,
         Signal::Metrics => Telemetry::Metrics,
         Signal::Logs => Telemetry::Logs,
+    }
+}
+
+/// Bytes up to which a body is quickly dealt with, whatever it holds.
+const fn inline(packed: &Packed) -> usize {
+    match (packed.coding, packed.json) {
+        (Coding::Identity, false) => INLINE,
+        (Coding::Identity, true) => INLINE_JSON,
+        (Coding::Gzip, _) => INLINE_GZIP,
+        (Coding::Zstd, _) => 0,
     }
 }
 

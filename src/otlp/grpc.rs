@@ -123,8 +123,8 @@ where
     let deadline = deadline(&parts.headers)?;
     let budget = gateway.budget();
     let mut held = budget.begin(sender.tenant(), None)?;
-    let check = |so_far: &[u8]| Frame::read(so_far, budget).map(|_| ());
-    let bytes = budget.read(body, &mut held, check).await?;
+    let check = |so_far: &[u8]| Ok(Frame::read(so_far, budget)?.map(Frame::total));
+    let bytes = budget.read_told(body, &mut held, check).await?;
     let frame = Frame::read(&bytes, budget)?.and_then(|frame| frame.whole(&bytes));
     let Some((compressed, message)) = frame else {
         let message = "the request holds no whole message";

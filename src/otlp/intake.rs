@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 
@@ -21,6 +21,10 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 /// Copies of a body that may be in memory at once: as sent, decompressed, in protobuf, and spliced.
 pub const COPIES: usize = 4;
 
+/// By how much a body's memory grows when it is full. Four times as much as has come, so that little is copied again;
+/// never more than the body will have.
+const GROWTH: usize = 4;
+
 /// What may be in memory, of one request and of all.
 #[derive(Clone, Debug)]
 pub struct Budget {
@@ -35,6 +39,8 @@ pub struct Held {
     pool: Arc<Pool>,
     tenant: TenantId,
     taken: usize,
+    /// How long the sender says that the body is.
+    announced: Option<usize>,
 }
 
 /// A body as it came.
@@ -71,12 +77,12 @@ impl Budget {
     /// # Errors
     /// `announced` bytes are more than a request may have, or more than is free for the tenant.
     pub fn begin(&self, tenant: TenantId, announced: Option<u64>) -> Result<Held, Refusal> {
-        let announced = announced.map_or(Ok(0), usize::try_from).unwrap_or(usize::MAX);
-        if announced > self.max_body {
+        let announced = announced.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        if announced.is_some_and(|length| length > self.max_body) {
             return Err(self.too_large());
         }
-        self.pool.fits(tenant, announced).map_err(busy)?;
-        Ok(Held { pool: Arc::clone(&self.pool), tenant, taken: 0 })
+        self.pool.fits(tenant, announced.unwrap_or(0)).map_err(busy)?;
+        Ok(Held { pool: Arc::clone(&self.pool), tenant, taken: 0, announced })
     }
 
     /// Reads a body to its end. `check` sees what has come so far, and may end it.
@@ -87,14 +93,32 @@ impl Budget {
         &self,
         body: B,
         held: &mut Held,
-        check: impl FnMut(&[u8]) -> Result<(), Refusal>,
+        mut check: impl FnMut(&[u8]) -> Result<(), Refusal>,
+    ) -> Result<Bytes, Refusal>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Display,
+    {
+        let announced = held.announced;
+        self.read_told(body, held, |so_far| check(so_far).map(|()| announced)).await
+    }
+
+    /// The same, where what has come so far may tell how long the whole is: `check` says it.
+    ///
+    /// # Errors
+    /// As [`Budget::read`].
+    pub async fn read_told<B>(
+        &self,
+        body: B,
+        held: &mut Held,
+        check: impl FnMut(&[u8]) -> Result<Option<usize>, Refusal>,
     ) -> Result<Bytes, Refusal>
     where
         B: Body<Data = Bytes>,
         B::Error: Display,
     {
         let slow = Refusal::new(Reason::DeadlineExceeded, "the request's body did not come in time");
-        let read = read_all(body, held, check);
+        let read = read_all(body, held, self.max_body, check);
         tokio::time::timeout(self.read_timeout, read).await.unwrap_or(Err(slow))
     }
 
@@ -118,7 +142,7 @@ impl Budget {
     }
 
     fn decompress(&self, coding: Coding, packed: &[u8], held: &mut Held) -> Result<Bytes, Refusal> {
-        let unpacked = coding.unpack(packed, self.growth(held));
+        let unpacked = coding.unpack(packed, self.max_body, self.growth(held));
         unpacked.map(Bytes::from).map_err(|broken| match broken {
             Broken::Bound(refusal) => refusal,
             Broken::Stream => {
@@ -131,7 +155,7 @@ impl Budget {
     fn transcode(&self, signal: Signal, json: &[u8], held: &mut Held) -> Result<Bytes, Refusal> {
         let mut grow = self.growth(held);
         let mut no_room = None;
-        let transcoded = transcode(signal, json, &mut |more| match grow(more, 0) {
+        let transcoded = transcode(signal, json, &mut |more| match grow(more, more) {
             Ok(()) => true,
             Err(refusal) => {
                 no_room = Some(refusal);
@@ -144,15 +168,15 @@ impl Budget {
         })
     }
 
-    /// Takes what a body grows by, and memory that is needed beside it, up to what one request may have.
+    /// Sees a body grow up to what one request may have, and takes the memory that it needs.
     fn growth<'a>(&'a self, held: &'a mut Held) -> impl FnMut(usize, usize) -> Result<(), Refusal> {
         let mut size = 0;
-        move |more, beside| {
+        move |more, memory| {
             size += more;
             if size > self.max_body {
                 return Err(self.too_large());
             }
-            held.take(more + beside)
+            held.take(memory)
         }
     }
 }
@@ -178,31 +202,37 @@ impl Drop for Held {
 async fn read_all<B>(
     body: B,
     held: &mut Held,
-    mut check: impl FnMut(&[u8]) -> Result<(), Refusal>,
+    max_body: usize,
+    mut check: impl FnMut(&[u8]) -> Result<Option<usize>, Refusal>,
 ) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Display,
 {
     let mut body = pin!(body);
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let (mut first, mut rest, mut whole) = (Bytes::new(), Vec::new(), None);
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(|error| broken_off(&error))?.into_data() else { continue };
-        held.take(chunk.len())?;
-        if first.is_empty() {
+        if first.is_empty() && rest.is_empty() {
+            held.take(chunk.len())?;
             // A body that comes in one piece is never copied.
             first = chunk;
-            check(&first)?;
+            whole = check(&first)?;
             continue;
         }
-        if rest.is_empty() {
-            rest.extend_from_slice(&first);
+        let needed = first.len() + rest.len() + chunk.len();
+        let has = first.len().max(rest.capacity());
+        if needed > has {
+            let capacity = needed.saturating_mul(GROWTH).min(whole.unwrap_or(max_body)).max(needed);
+            held.take(capacity - has)?;
+            rest.reserve_exact(capacity - rest.len());
         }
+        // Taken, so that what the connection has read ahead into the same memory can go.
+        rest.extend_from_slice(&std::mem::take(&mut first));
         rest.extend_from_slice(&chunk);
-        check(&rest)?;
+        whole = check(&rest)?;
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(if rest.is_empty() { first } else { rest.into() })
 }
 
 fn broken_off(error: &dyn Display) -> Refusal {
@@ -273,6 +303,22 @@ mod tests {
         assert_eq!(read(Full::from("abc")).await.unwrap(), "abc");
         assert_eq!(read(chunks(&[])).await.unwrap(), "");
         assert_eq!(read(chunks(&[b"12345", b"678901"])).await, Err(Reason::PayloadTooLarge));
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_the_memory_that_it_has_and_no_more_than_it_will_need() {
+        const CHUNK: &[u8] = &[7; 1_000];
+        for (told, taken) in [(Some(30_000), 30_000), (None, 36_000)] {
+            let budget = budget();
+            let mut held = budget.begin(TENANT, None).unwrap();
+            let body = budget.read_told(chunks(&[CHUNK; 30]), &mut held, |_| Ok(told)).await.unwrap();
+            assert_eq!(body.len(), 30_000);
+            assert_eq!(1_000_000 - budget.free(), taken, "{told:?}");
+        }
+        let full = Budget::new(20_000, 20_000, Duration::from_secs(1));
+        let mut held = full.begin(TENANT, None).unwrap();
+        let refusal = full.read_told(chunks(&[CHUNK; 30]), &mut held, |_| Ok(None)).await.unwrap_err();
+        assert_eq!(refusal.reason, Reason::BackendUnavailable, "the next step would be beyond it");
     }
 
     #[tokio::test]

@@ -30,6 +30,7 @@ pub mod quota;
 pub mod response;
 pub mod routes;
 pub mod sink;
+mod workshop;
 
 #[cfg(test)]
 mod testing;

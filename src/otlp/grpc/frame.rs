@@ -35,9 +35,14 @@ impl Frame {
         Ok(Some(Self { compressed: *flag == 1, length }))
     }
 
+    /// Bytes that it has with its prefix.
+    pub fn total(self) -> usize {
+        PREFIX.saturating_add(self.length)
+    }
+
     /// The message and whether it is compressed, once all of it is there.
     pub fn whole(self, body: &Bytes) -> Option<(bool, Bytes)> {
-        (body.len() == PREFIX + self.length).then(|| (self.compressed, body.slice(PREFIX..)))
+        (body.len() == self.total()).then(|| (self.compressed, body.slice(PREFIX..)))
     }
 }
 
