@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Grafana's Loki itself behind Doorward: builds it from its Go module, as `tests/stores/loki` pins it, and a Collector, and
-# runs the tests that need them. The first run compiles for some 15 minutes. What is built stays below target/.
+# runs the tests that need them. The first run compiles for up to half an hour. What is built stays below target/.
 # A Loki that is there already is taken as it is: DOORWARD_TEST_LOKI=/usr/bin/loki tools/stores.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
