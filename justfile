@@ -24,6 +24,10 @@ it *ARGS:
 exporters *ARGS:
     tools/exporters.sh {{ARGS}}
 
+# Grafana's own stores behind Doorward, built from their Go modules.
+stores *ARGS:
+    tools/stores.sh {{ARGS}}
+
 # Real replicas, a real PostgreSQL, real faults: `just faults --minutes 30`, `just faults --help`.
 faults *ARGS:
     cargo test --test faults -- {{ARGS}}

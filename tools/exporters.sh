@@ -5,14 +5,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The toolchain for go.mod of the exporters and of the Collector.
-go_version=1.26.8
+# The Go for go.mod of the exporters and of the Collector.
 go_needed=1.25
 
 tools/setup.sh
 
 missing=()
-command -v go >/dev/null || missing+=(golang-go)
 command -v javac >/dev/null || missing+=(default-jdk-headless)
 command -v mvn >/dev/null || missing+=(maven)
 if [ ${#missing[@]} -gt 0 ]; then
@@ -23,17 +21,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         apt-get install --yes --quiet --no-install-recommends "${missing[@]}"
 fi
 
-# Debian's Go is too old: it fetches the newer one as a module, checked against the public checksum database.
-have=$(go env GOVERSION)
-if [ "$(printf '%s\n' "$go_needed" "${have#go}" | sort --version-sort | head -n 1)" != "$go_needed" ]; then
-    arch=$(go env GOARCH)
-    export GOPATH=${CARGO_TARGET_DIR:-$PWD/target}/go
-    (cd /tmp && GOFLAGS=-modcacherw go mod download "golang.org/toolchain@v0.0.1-go$go_version.linux-$arch")
-    export GOROOT="$GOPATH/pkg/mod/golang.org/toolchain@v0.0.1-go$go_version.linux-$arch"
-    # A module's files are not executable.
-    find "$GOROOT/bin" "$GOROOT/pkg/tool" -type f -exec chmod u+x {} +
-    export PATH="$GOROOT/bin:$PATH"
-fi
-export GOTOOLCHAIN=local
+# shellcheck source=tools/go.sh
+. tools/go.sh
 
 cargo test --locked --test it -- exporters:: --include-ignored "$@"

@@ -52,6 +52,8 @@ mod secrets;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod stores;
+#[cfg(test)]
 mod tenancy;
 #[cfg(test)]
 mod usage;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// A running Collector.
-struct Collector {
+pub struct Collector {
     process: Child,
     grpc: u16,
     http: u16,
@@ -19,8 +19,8 @@ struct Collector {
 }
 
 impl Collector {
-    /// Starts it with a configuration of `tests/exporters/collector`, and a URL for the stores behind it.
-    async fn start(configuration: &str, stores: &str) -> Self {
+    /// Starts it with a configuration of `tests/exporters/collector`, and the URLs of Tempo, Mimir and Loki behind it.
+    pub async fn start(configuration: &str, stores: [&str; 3]) -> Self {
         let binary = tokio::task::spawn_blocking(programs::collector).await.unwrap();
         let directory = TempDir::new().unwrap();
         let (grpc, http) = (ports::free(), ports::free());
@@ -30,7 +30,7 @@ impl Collector {
             .env("OTLP_GRPC", format!("127.0.0.1:{grpc}"))
             .env("OTLP_HTTP", format!("127.0.0.1:{http}"))
             .env("OUTPUT", directory.path().join("telemetry.json"))
-            .envs(["TEMPO", "MIMIR", "LOKI"].map(|store| (store, stores)))
+            .envs(["TEMPO", "MIMIR", "LOKI"].into_iter().zip(stores))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -43,6 +43,11 @@ impl Collector {
             }
         }
         collector
+    }
+
+    /// Where it takes OTLP over gRPC.
+    pub fn grpc(&self) -> String {
+        format!("http://127.0.0.1:{}", self.grpc)
     }
 
     fn output(&self) -> PathBuf {
@@ -94,7 +99,7 @@ async fn send_through(collector: &Collector, exporter: Exporter, protocol: &str)
 }
 
 async fn assert_stamped(exporter: Exporter, protocol: &str) {
-    let collector = Collector::start("file.yaml", "").await;
+    let collector = Collector::start("file.yaml", [""; 3]).await;
     let world = send_through(&collector, exporter, protocol).await;
     for field in ["resourceSpans", "resourceMetrics", "resourceLogs"] {
         let wrote = collector.wrote(field).await;
@@ -126,7 +131,7 @@ async fn a_collector_over_http_reads_the_keys_tenant() {
 #[ignore = "builds a Collector: tools/exporters.sh runs it"]
 async fn stores_behind_a_collector_are_told_the_keys_tenant() {
     let store = Backend::http().await;
-    let collector = Collector::start("stores.yaml", &store.url()).await;
+    let collector = Collector::start("stores.yaml", [store.url().as_str(); 3]).await;
     let world = send_through(&collector, PYTHON_GRPC, "grpc").await;
     let arrivals = store.take();
     let mut signals: Vec<_> = arrivals.iter().map(|arrival| arrival.signal).collect();

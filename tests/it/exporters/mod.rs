@@ -1,8 +1,8 @@
 //! OpenTelemetry's own exporters, as their registries have them, against a real server: what each does with each answer.
 //!
 //! `docs/otlp.md` has the table of what is asserted here.
-mod collector;
-mod exporter;
+pub mod collector;
+pub mod exporter;
 mod headers;
 mod programs;
 mod stage;
