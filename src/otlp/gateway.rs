@@ -7,23 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use http::HeaderMap;
 
 use super::credentials::normalise;
-use super::forward::{BadTarget, Batch, passed_on};
+use super::forward::{BadTarget, Batch, Payload, passed_on};
 use super::intake::{Budget, Held, Packed};
+use super::prepare::Prepared;
 use super::quota::{Pass, Quotas, Who};
 use super::response::Export;
 use super::routes::Routes;
 use super::sink::Lines;
-use super::splice::{Malformed, Policy, Spliced, splice};
+use super::splice::Policy;
 use super::{Options, Signal};
 use crate::app::{Caller, Meter, Terms};
 use crate::domain::ingest::{Ingested, Telemetry};
-use crate::domain::{Correlation, Failure, Fault, Reason, Refusal, TenantId, Timestamp};
+use crate::domain::{Correlation, Failure, Fault, Refusal, TenantId, Timestamp};
 use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
 use crate::protocol::Side;
 use crate::protocol::leash::{Leash, Warden};
@@ -117,13 +117,6 @@ pub struct Parcel {
     pub held: Held,
     /// The sender's own deadline.
     pub deadline: Option<Duration>,
-}
-
-/// A body that is fit for the back end.
-struct Prepared {
-    /// Bytes that it had before, decompressed and in protobuf.
-    plain: usize,
-    spliced: Spliced,
 }
 
 impl Gateway {
@@ -262,8 +255,8 @@ impl Gateway {
         let Parcel { signal, packed, held, deadline } = parcel;
         let packed_bytes = packed.bytes.len();
         sender.charge(packed_bytes, 0, self.gate.now());
-        let (Prepared { plain, spliced }, held) = self.prepare(sender, signal, packed, held).await?;
-        let Spliced { body, items, stripped } = spliced;
+        let (prepared, held) = self.prepare(sender, signal, packed, held).await?;
+        let Prepared { plain, body, items, stripped } = prepared;
         sender.charge(plain.saturating_sub(packed_bytes), items, self.gate.now());
         sent.rejected = items;
         let bytes_out = body.len() as u64;
@@ -316,8 +309,7 @@ impl Gateway {
         let work = move || -> Result<(Prepared, Held), Refusal> {
             let body = budget.unpack(signal, packed, &mut held)?;
             held.take(body.len())?;
-            let spliced = splice(signal, &body, &policy, &tenant).map_err(malformed)?;
-            Ok((Prepared { plain: body.len(), spliced }, held))
+            Ok((Prepared::of(signal, &body, &policy, &tenant)?, held))
         };
         if small {
             return Ok(work()?);
@@ -364,7 +356,7 @@ impl Sender {
         }
     }
 
-    fn batch(&self, signal: Signal, body: Bytes, items: u64, stripped: u64) -> Batch {
+    fn batch(&self, signal: Signal, body: Payload, items: u64, stripped: u64) -> Batch {
         let principal = &self.caller.verified.principal;
         Batch {
             signal,
@@ -443,19 +435,4 @@ const fn telemetry(signal: Signal) -> Telemetry {
 fn is_patient(headers: &HeaderMap) -> bool {
     let agent = headers.get(http::header::USER_AGENT).map(http::HeaderValue::as_bytes).unwrap_or_default();
     agent.starts_with(PATIENT.as_bytes())
-}
-
-fn malformed(malformed: Malformed) -> Refusal {
-    match malformed {
-        Malformed::TooLarge => Refusal::new(Reason::PayloadTooLarge, malformed.to_string()),
-        Malformed::Truncated
-        | Malformed::Varint
-        | Malformed::Tag
-        | Malformed::Group
-        | Malformed::WireType { .. }
-        | Malformed::Resources
-        | Malformed::Scopes
-        | Malformed::Fragments
-        | Malformed::Nesting => Refusal::invalid("body", malformed.to_string()),
-    }
 }

@@ -25,6 +25,7 @@ pub mod intake;
 pub mod message;
 mod options;
 pub mod pool;
+mod prepare;
 pub mod quota;
 pub mod response;
 pub mod routes;
