@@ -1,6 +1,7 @@
 //! A running server: its ports, its tasks, and its end.
 
 use super::ambient::{OsEntropy, SystemClock};
+use super::ingest::{At, Opening};
 use super::listener::{Limits, Port};
 use super::panics::CatchPanic;
 use super::stack::{self, Parts, Stack};
@@ -85,47 +86,37 @@ impl Server {
     pub async fn open(settings: Settings, parts: Parts) -> anyhow::Result<Self> {
         let acceptor =
             settings.tls.files().map(|(certificate, key)| tls::acceptor(certificate, key)).transpose()?;
-        let limits = Limits {
-            connections: settings.api.max_connections,
-            streams: settings.api.max_streams,
-            header_bytes: settings.api.max_header_bytes,
-            drain: Duration::from_millis(settings.api.drain_ms),
-        };
-        let bind = |address| Port::bind(address, acceptor.clone(), limits, parts.metrics.connections.clone());
+        let limits = limits(&settings);
         let (stop, ports) = (CancellationToken::new(), TaskTracker::new());
         let (stop_last, probes) = (CancellationToken::new(), TaskTracker::new());
 
         let (reporter, health) = stack::health();
         let grpc = parts.stack(settings.api.reflection, health, |routes| routes)?;
-        let api = bind(settings.api.listen).await?;
+        let opening = Opening {
+            limits,
+            tls: acceptor,
+            open: parts.metrics.connections.clone(),
+            ports: &ports,
+            stop: &stop,
+        };
+        let api = opening.bind(settings.api.listen).await?;
         let api_at = api.listener.local_addr()?;
         let service = ApiService::new(grpc, &settings, &parts)?;
         ports.spawn(api.serve(CatchPanic(service), stop.clone()));
 
-        let (mut otlp_grpc, mut otlp_http) = (None, None);
+        let mut otlp = At::default();
         if settings.otlp.is_on() {
             let gate: Arc<dyn otlp::Gate> = Arc::clone(&parts.guard) as _;
             let metrics = Arc::clone(&parts.metrics);
             let (lines, meter) = (Arc::new(otlp::sink::Stdout), Arc::clone(&parts.app.usage.meter));
-            let gateway = Arc::new(otlp::Gateway::new(&settings.otlp, gate, metrics, lines, meter)?);
-            if let Some(address) = settings.otlp.grpc_listen.0 {
-                let port = bind(address).await?;
-                otlp_grpc = Some(port.listener.local_addr()?);
-                ports.spawn(
-                    port.serve(CatchPanic(otlp::GrpcService::new(Arc::clone(&gateway))), stop.clone()),
-                );
-            }
-            if let Some(address) = settings.otlp.http_listen.0 {
-                let port = bind(address).await?;
-                otlp_http = Some(port.listener.local_addr()?);
-                ports.spawn(port.serve(CatchPanic(otlp::HttpService::new(gateway)), stop.clone()));
-            }
+            let gateway = otlp::Gateway::new(&settings.otlp, gate, metrics, lines, meter)?;
+            otlp = opening.serve(&settings, gateway).await?;
         }
         // Last: whoever is told that it is ready finds every port open.
         let ops = Port::bind(settings.ops.listen, None, limits, parts.metrics.connections.clone()).await?;
         let ops_at = ops.listener.local_addr()?;
         probes.spawn(ops.serve(probes_service(&parts), stop_last.clone()));
-        let addresses = Addresses { api: api_at, ops: ops_at, otlp_grpc, otlp_http };
+        let addresses = Addresses { api: api_at, ops: ops_at, otlp_grpc: otlp.grpc, otlp_http: otlp.http };
         stack::report(&reporter, true).await;
         let server = Self { parts, addresses, stop, stop_last, ports, probes, reporter };
         server.spawn_keepers();
@@ -261,7 +252,18 @@ async fn keep_sealed(app: Arc<App>) {
     }
 }
 
-async fn told_to_stop() {
+/// What every port bears.
+pub(super) fn limits(settings: &Settings) -> Limits {
+    Limits {
+        connections: settings.api.max_connections,
+        streams: settings.api.max_streams,
+        header_bytes: settings.api.max_header_bytes,
+        drain: Duration::from_millis(settings.api.drain_ms),
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn told_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;

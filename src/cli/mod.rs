@@ -162,7 +162,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         now: present(),
     };
     let done = match cli.command {
-        Command::Server(verb) => match server::run(verb).await {
+        Command::Server(verb) => match Box::pin(server::run(verb)).await {
             Ok(code) => return code,
             Err(cause) => Err(Failure::Local(format!("{cause:#}"))),
         },

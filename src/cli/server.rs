@@ -1,8 +1,9 @@
 //! The verbs that are the server.
 
-use super::told::Told;
+use super::told::{LabTold, Told};
 use super::vault;
 use crate::boot;
+use crate::boot::LabTenant;
 use crate::config::{self, LogFormat, Settings};
 use crate::domain::reading::Reading;
 use clap::{Args, Subcommand};
@@ -18,6 +19,19 @@ make new keys.
 Examples:
   doorward dev
   doorward dev --json --dir /tmp/doorward | jq -r .api_key";
+
+const LAB_HELP: &str = "\
+For trying out what stands behind Doorward. There are no keys: each resource
+says in its attribute `tenant.id` whose it is. Only this machine gets in, only
+OTLP and the ops port are served, no database is opened, and a request that
+brings a key is refused. Every answer, the log and the metric doorward_otlp_lab
+say that this is a lab. For telemetry that has to be told apart safely, use
+`doorward dev` or `doorward serve`, where the key alone decides.
+
+Examples:
+  doorward lab
+  doorward lab --default-tenant team-a --json
+  DOORWARD_OTLP__BACKEND=http://127.0.0.1:14318 doorward lab";
 
 const SERVE_HELP: &str = "\
 Settings come from the file, then from the environment: the setting `key` of
@@ -82,6 +96,9 @@ pub enum ServerVerb {
     /// Start a server on this machine only, with a tenant and keys to try it out
     #[command(after_help = DEV_HELP)]
     Dev(DevArgs),
+    /// Take telemetry without keys, on this machine only, and believe whose it says it is
+    #[command(after_help = LAB_HELP)]
+    Lab(LabArgs),
     /// Start the server
     #[command(after_help = SERVE_HELP)]
     Serve(ConfigArgs),
@@ -163,6 +180,20 @@ pub struct DevArgs {
     pub dir: PathBuf,
 }
 
+/// Options of `lab`.
+#[derive(Debug, Args)]
+pub struct LabArgs {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The tenant of what names none
+    #[arg(long, default_value = "lab", value_name = "NAME")]
+    pub default_tenant: LabTenant,
+    /// Print the addresses as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `bootstrap`.
 #[derive(Debug, Args)]
 pub struct BootstrapArgs {
@@ -185,14 +216,20 @@ pub async fn run(verb: ServerVerb) -> anyhow::Result<ExitCode> {
     match verb {
         ServerVerb::Dev(args) => {
             let Some(mut settings) = load(&args.config)? else { return Ok(BAD_CONFIGURATION.into()) };
-            if std::env::var_os("DOORWARD_LOG__FORMAT").is_none() {
-                settings.log.format = LogFormat::Text;
-            }
+            as_text(&mut settings);
             boot::start_log(&settings.log);
             let dev = boot::dev(settings, &args.dir).await?;
             let told = Told::of_dev(&dev);
             told.print(args.json, &mut std::io::stdout().lock())?;
             dev.server.run_until_told().await;
+        }
+        ServerVerb::Lab(args) => {
+            let Some(mut settings) = load(&args.config)? else { return Ok(BAD_CONFIGURATION.into()) };
+            as_text(&mut settings);
+            boot::start_log(&settings.log);
+            let lab = boot::lab(settings, args.default_tenant.clone()).await?;
+            LabTold::new(&lab, &args.default_tenant).print(args.json, &mut std::io::stdout().lock())?;
+            lab.run_until_told().await;
         }
         ServerVerb::Serve(args) => {
             let Some(settings) = load(&args)? else { return Ok(BAD_CONFIGURATION.into()) };
@@ -249,6 +286,13 @@ pub async fn run(verb: ServerVerb) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whoever tries something out reads the log with their own eyes, unless they say otherwise.
+fn as_text(settings: &mut Settings) {
+    if std::env::var_os("DOORWARD_LOG__FORMAT").is_none() {
+        settings.log.format = LogFormat::Text;
+    }
 }
 
 fn tell_jobs(jobs: &[boot::JobTold], json: bool) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! What `dev` and `bootstrap` tell: addresses and, once, the first secrets.
 
 use crate::app::bootstrap::Beginning;
-use crate::boot::{Addresses, Dev, OWNER};
+use crate::boot::{Addresses, Dev, Lab, LabTenant, OWNER};
 use crate::config::Settings;
 use serde::Serialize;
 use std::fmt;
@@ -94,6 +94,57 @@ impl Told {
             writeln!(out, "{self}")?;
         }
         Ok(out.flush()?)
+    }
+}
+
+/// What `lab` tells once it serves.
+#[derive(Serialize)]
+pub struct LabTold {
+    mode: &'static str,
+    ops_address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otlp_grpc: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otlp_http: Option<String>,
+    default_tenant: String,
+}
+
+impl LabTold {
+    /// Of this one.
+    pub fn new(lab: &Lab, tenant: &LabTenant) -> Self {
+        let url = |address: SocketAddr| format!("{}://{address}", lab.scheme);
+        Self {
+            mode: "lab",
+            ops_address: format!("http://{}", lab.ops),
+            otlp_grpc: lab.otlp.grpc.map(url),
+            otlp_http: lab.otlp.http.map(url),
+            default_tenant: tenant.to_string(),
+        }
+    }
+
+    /// Writes it: one line of JSON, or text for people.
+    pub fn print(&self, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+        if json {
+            serde_json::to_writer(&mut *out, self)?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{self}")?;
+        }
+        Ok(out.flush()?)
+    }
+}
+
+impl fmt::Display for LabTold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "LAB MODE: no keys are asked for; resources name their tenant in `tenant.id`\n")?;
+        writeln!(f, "ops           {}  (/health /ready /metrics)", self.ops_address)?;
+        if let Some(grpc) = &self.otlp_grpc {
+            writeln!(f, "OTLP gRPC     {grpc}")?;
+        }
+        if let Some(http) = &self.otlp_http {
+            writeln!(f, "OTLP HTTP     {http}")?;
+        }
+        write!(f, "otherwise     {}", self.default_tenant)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What happens to an export, whichever surface it came by.
 
+mod lab;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -11,9 +13,12 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use http::HeaderMap;
 
+pub use self::lab::{BadLabTenant, LabTenant, WARNING as LAB_WARNING};
+use self::lab::{Lab, LabGate};
 use super::credentials::normalise;
 use super::forward::{BadTarget, Batch, Payload, passed_on};
 use super::intake::{Budget, Held, Packed};
+use super::notices::{Notice, Notices};
 use super::prepare::Prepared;
 use super::quota::{Pass, Quotas, Who};
 use super::response::Export;
@@ -22,8 +27,9 @@ use super::sink::Lines;
 use super::splice::Policy;
 use super::{Options, Signal};
 use crate::app::{Caller, Meter, Terms};
+use crate::domain::correlation::Correlations;
 use crate::domain::ingest::{Ingested, Telemetry};
-use crate::domain::{Correlation, Failure, Fault, Refusal, TenantId, Timestamp};
+use crate::domain::{Clock, Correlation, Entropy, Failure, Fault, Refusal, TenantId, Timestamp};
 use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
 use crate::protocol::Side;
 use crate::protocol::leash::{Leash, Warden};
@@ -81,12 +87,15 @@ pub trait Gate: Send + Sync {
 pub struct Gateway {
     gate: Arc<dyn Gate>,
     policy: Arc<Policy>,
+    /// Where the sender is believed; never beside keys.
+    lab: Option<Lab>,
     budget: Budget,
     quotas: Arc<Quotas>,
     routes: Routes,
     forward_timeout: Duration,
     metrics: Arc<Metrics>,
     meter: Arc<Meter>,
+    notices: Notices,
     /// Spreads the waits that senders are told, so that they do not come back all at once.
     turn: AtomicU64,
 }
@@ -135,14 +144,38 @@ impl Gateway {
         Ok(Self {
             gate,
             policy: Arc::new(options.policy()),
+            lab: None,
             budget: Budget::new(options.max_in_flight_bytes, options.max_body_bytes, options.read_timeout()),
             quotas: Quotas::new(options.quota),
             routes: Routes::new(options, lines, &metrics)?,
             forward_timeout: options.forward_timeout(),
             metrics,
             meter,
+            notices: Notices::default(),
             turn: AtomicU64::new(0),
         })
+    }
+
+    /// A gateway that asks for no key and believes what senders say whose data it is; what says nothing is `default`'s.
+    /// It lets in only who is on this machine. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The back end cannot be used.
+    pub fn lab(
+        options: &Options,
+        default: LabTenant,
+        clock: Arc<dyn Clock>,
+        entropy: &dyn Entropy,
+        metrics: Arc<Metrics>,
+        lines: Arc<dyn Lines>,
+    ) -> Result<Self, BadTarget> {
+        let mut process = [0; 8];
+        entropy.fill(&mut process);
+        let gate = LabGate { clock, correlations: Correlations::new(u64::from_be_bytes(process)) };
+        metrics.otlp_lab.set(1);
+        let lab = Lab { attribute: options.tenant_attribute.as_str().into(), default };
+        let gateway = Self::new(options, Arc::new(gate), metrics, lines, Arc::default())?;
+        Ok(Self { lab: Some(lab), ..gateway })
     }
 
     /// What requests may take of memory.
@@ -223,11 +256,14 @@ impl Gateway {
         let signal = parcel.signal;
         let bytes_in = parcel.packed.bytes.len() as u64;
         let mut sent = Ingested { requests: 1, bytes_in, ..Ingested::default() };
-        let taken = self.pass_on(sender, parcel, &mut sent).await;
+        let (taken, outcome) = match &self.lab {
+            None => (self.pass_on(sender, parcel, &mut sent).await, "accepted"),
+            Some(lab) => (self.pass_on_in_lab(lab, sender, parcel, &mut sent).await, "lab"),
+        };
         self.note(sender, signal, sent);
         match taken {
             Ok(export) => {
-                self.count(signal.name(), "accepted");
+                self.count(signal.name(), outcome);
                 Ok(export)
             }
             Err(failure) => Err(self.deny_sender(signal, failure, sender)),
@@ -279,7 +315,7 @@ impl Gateway {
         drop(held);
         self.metrics.otlp_items.with_label_values(&[signal.name()]).inc_by(items);
         self.metrics.otlp_stripped.with_label_values(&[signal.name()]).inc_by(stripped);
-        sender.warn(&mut export, stripped);
+        self.warn(sender, &mut export, stripped);
         Ok(export)
     }
 
@@ -339,6 +375,22 @@ impl Gateway {
         }
     }
 
+    /// Adds what the sender should know, unless its key was told lately.
+    fn warn(&self, sender: &Sender, export: &mut Export, stripped: u64) {
+        let (key, now) = (sender.caller.verified.credential, self.gate.now());
+        if stripped > 0 && self.notices.is_due(key, Notice::Stripped, now) {
+            let what = if stripped == 1 { "attribute" } else { "attributes" };
+            export.warn(&format!(
+                "removed {stripped} {what} that may name a tenant; the key names the tenant (told once an hour)"
+            ));
+        }
+        if let Some(note) = sender.note
+            && self.notices.is_due(key, Notice::Headers, now)
+        {
+            export.warn(note);
+        }
+    }
+
     fn count(&self, signal: &'static str, outcome: &'static str) {
         self.metrics.otlp_requests.with_label_values(&[signal, outcome]).inc();
     }
@@ -367,18 +419,6 @@ impl Sender {
             items,
             stripped,
             trace: self.trace.clone(),
-        }
-    }
-
-    fn warn(&self, export: &mut Export, stripped: u64) {
-        if stripped > 0 {
-            let what = if stripped == 1 { "attribute" } else { "attributes" };
-            let warning =
-                format!("removed {stripped} {what} that may name a tenant; the key names the tenant");
-            export.warn(&warning);
-        }
-        if let Some(note) = self.note {
-            export.warn(note);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! OTLP over HTTP: `POST /v1/traces`, `/v1/metrics` and `/v1/logs`, in protobuf or JSON, which the answer is in too.
 
+mod linger;
 mod status;
 
 use std::convert::Infallible;
@@ -12,6 +13,7 @@ use http::header::{
     ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
     HeaderValue,
 };
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 use tonic::body::Body;
@@ -41,7 +43,7 @@ impl HttpService {
 
 impl<B> Service<Request<B>> for HttpService
 where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Display + Send,
 {
     type Response = Response<Body>;
@@ -83,30 +85,41 @@ impl<F: Into<Failure>> From<F> for Unread {
 
 async fn answer<B>(gateway: &Gateway, request: Request<B>) -> Response<Body>
 where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Display,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Display + Send,
 {
-    let version = request.version();
-    let encoding = Encoding::of(request.headers());
-    match export(gateway, request, encoding).await {
+    let (parts, mut body) = request.into_parts();
+    let encoding = Encoding::of(&parts.headers);
+    match export(gateway, &parts, &mut body, encoding).await {
         Ok(response) => response,
-        Err(no) => refused(&no, encoding, version),
+        Err(no) => {
+            let response = refused(&no, encoding, parts.version);
+            if response.headers().contains_key(CONNECTION) {
+                linger::over(body, &parts.headers);
+            }
+            response
+        }
     }
 }
 
-async fn export<B>(gateway: &Gateway, request: Request<B>, encoding: Encoding) -> Result<Response<Body>, No>
+async fn export<B>(
+    gateway: &Gateway,
+    parts: &Parts,
+    body: &mut B,
+    encoding: Encoding,
+) -> Result<Response<Body>, No>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Display,
 {
-    let signal = route(&request).map_err(|(status, refusal)| No {
-        denied: Box::new(gateway.deny("other", refusal.into(), request.headers())),
+    let signal = route(parts).map_err(|(status, refusal)| No {
+        denied: Box::new(gateway.deny("other", refusal.into(), &parts.headers)),
         status: Some(status),
         unread: true,
     })?;
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let sender = gateway.admit(signal, request.headers(), peer).await.map_err(No::unread)?;
-    let received = gateway.receive(&sender, receive(gateway, &sender, signal, request)).await;
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+    let sender = gateway.admit(signal, &parts.headers, peer).await.map_err(No::unread)?;
+    let received = gateway.receive(&sender, receive(gateway, &sender, signal, &parts.headers, body)).await;
     let parcel = received.map_err(|Unread { status, failure }| No {
         status,
         ..No::unread(gateway.deny_sender(signal, failure, &sender))
@@ -123,13 +136,13 @@ where
     Ok(response)
 }
 
-fn route<B>(request: &Request<B>) -> Result<Signal, (StatusCode, Refusal)> {
-    let path = request.uri().path();
+fn route(parts: &Parts) -> Result<Signal, (StatusCode, Refusal)> {
+    let path = parts.uri.path();
     let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.http_path() == path) else {
         let message = "no such path; OTLP is served at /v1/traces, /v1/metrics and /v1/logs";
         return Err((StatusCode::NOT_FOUND, Refusal::new(Reason::NotFound, message)));
     };
-    if request.method() != Method::POST {
+    if parts.method != Method::POST {
         let refusal = Refusal::new(Reason::Unimplemented, "telemetry is sent by POST");
         return Err((StatusCode::METHOD_NOT_ALLOWED, refusal));
     }
@@ -141,25 +154,25 @@ async fn receive<B>(
     gateway: &Gateway,
     sender: &Sender,
     signal: Signal,
-    request: Request<B>,
+    headers: &HeaderMap,
+    body: &mut B,
 ) -> Result<Parcel, Unread>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Display,
 {
-    let (parts, body) = request.into_parts();
     let unsupported = |message| Unread {
         failure: Refusal::new(Reason::Unimplemented, message).into(),
         status: Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
     };
-    let Some(encoding) = Encoding::said(&parts.headers) else {
+    let Some(encoding) = Encoding::said(headers) else {
         return Err(unsupported("the content type must be application/x-protobuf or application/json"));
     };
-    let Some(coding) = coding(&parts.headers) else {
+    let Some(coding) = coding(headers) else {
         return Err(unsupported("the content encoding must be one of zstd, gzip and identity"));
     };
     let budget = gateway.budget();
-    let mut held = budget.begin(sender.tenant(), announced(&parts.headers))?;
+    let mut held = budget.begin(sender.tenant(), announced(headers))?;
     let check =
         |so_far: &[u8]| if so_far.len() > budget.max_body() { Err(budget.too_large()) } else { Ok(()) };
     let bytes = budget.read(body, &mut held, check).await?;

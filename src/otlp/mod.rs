@@ -23,6 +23,7 @@ pub mod grpc;
 pub mod http;
 pub mod intake;
 pub mod message;
+pub mod notices;
 mod options;
 pub mod pool;
 mod prepare;
@@ -34,7 +35,7 @@ pub mod sink;
 #[cfg(test)]
 mod testing;
 
-pub use gateway::{Gate, Gateway};
+pub use gateway::{BadLabTenant, Gate, Gateway, LAB_WARNING, LabTenant};
 pub use grpc::GrpcService;
 pub use http::HttpService;
 pub use message::fields::Signal;

@@ -31,15 +31,18 @@ impl Prepared {
     pub fn of(signal: Signal, body: &Bytes, policy: &Policy, tenant: &str) -> Result<Self, Refusal> {
         let plain = body.len();
         if plain < WORTH_CUTTING {
-            let Spliced { body, items, stripped } = splice(signal, body, policy, tenant).map_err(refused)?;
+            let Spliced { body, items, stripped } =
+                splice(signal, body, policy, tenant).map_err(malformed)?;
             return Ok(Self { plain, body: body.into(), items, stripped });
         }
-        let Scattered { pieces, items, stripped } = scatter(signal, body, policy, tenant).map_err(refused)?;
+        let Scattered { pieces, items, stripped } =
+            scatter(signal, body, policy, tenant).map_err(malformed)?;
         Ok(Self { plain, body: Payload::new(pieces, plain), items, stripped })
     }
 }
 
-fn refused(malformed: Malformed) -> Refusal {
+/// How a body that is not an export is refused.
+pub fn malformed(malformed: Malformed) -> Refusal {
     match malformed {
         Malformed::TooLarge => Refusal::new(Reason::PayloadTooLarge, malformed.to_string()),
         Malformed::Truncated

@@ -40,6 +40,8 @@ pub struct Metrics {
     /// Copies of OTLP requests for mirrors by what became of them: `sent`,
     /// `failed`, or `dropped` by a full queue.
     pub otlp_mirrored: IntCounterVec,
+    /// 1 in a lab, which asks for no keys.
+    pub otlp_lab: IntGauge,
     /// Streams and waiting calls that ended because their credential did.
     pub streams_cut: IntCounter,
     /// Open connections.
@@ -134,6 +136,7 @@ impl Metrics {
                 "Attributes taken out of requests because they named a tenant.",
                 &["signal"],
             )?,
+            otlp_lab: gauge("doorward_otlp_lab", "1 in a lab, which asks for no keys and believes senders.")?,
             otlp_mirrored: counters(
                 "doorward_otlp_mirrored_total",
                 "Copies of OTLP requests for mirrors.",

@@ -26,6 +26,8 @@ mod ingest;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod lab;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod ops;

@@ -120,8 +120,9 @@ async fn json_reaches_the_back_end_as_protobuf_and_is_answered_in_json() {
         let got = call.with("content-encoding", coding).to(Arc::clone(&gateway)).await;
         assert_eq!((got.status, header(&got, "content-type")), (200, "application/json"), "{coding}");
         let answer: serde_json::Value = serde_json::from_slice(&got.body).unwrap();
-        let told = answer["partialSuccess"]["errorMessage"].as_str().unwrap();
-        assert!(told.starts_with("removed 3 attributes"), "{told}");
+        // Once an hour.
+        let told = answer["partialSuccess"]["errorMessage"].as_str();
+        assert_eq!(told.is_some_and(|told| told.starts_with("removed 3 attributes")), coding == "identity");
         let seen = fake.seen().pop().unwrap();
         assert_eq!(seen.headers["content-type"], "application/x-protobuf");
         assert!(is_cleaned(&seen.body));

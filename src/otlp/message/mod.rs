@@ -3,6 +3,7 @@
 //! Nothing here knows of requests, senders or back ends, and no module names one outside this folder: the fuzz targets
 //! compile the folder by itself.
 
+pub mod claims;
 pub mod fields;
 mod folding;
 pub mod json;

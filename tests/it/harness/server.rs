@@ -205,10 +205,18 @@ impl Server {
 
     /// Waits until it is ready; `false` if it ended or took too long.
     pub async fn becomes_ready(&mut self) -> bool {
+        let ready = self.says_ready().await;
+        if ready {
+            self.listens_everywhere().await;
+        }
+        ready
+    }
+
+    /// Waits until it says that it is ready; `false` if it ended or took too long.
+    pub async fn says_ready(&mut self) -> bool {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end && self.is_alive() {
             if rest::get(&self.ops(), "/ready").await.is_ok_and(|answer| answer.status == 200) {
-                self.listens_everywhere().await;
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -2,6 +2,7 @@
 mod cut;
 mod meter;
 mod quota;
+mod refused;
 mod routes;
 mod share;
 
