@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::HeaderMap;
 use prost::Message;
 use tokio::sync::mpsc::Receiver;
@@ -104,7 +105,7 @@ fn batch(entries: &[Arc<str>]) -> Batch {
         tenant: TENANT.into(),
         slug: None,
         correlation: "audit-sink".into(),
-        body: request(entries).encode_to_vec().into(),
+        body: Bytes::from(request(entries).encode_to_vec()).into(),
         items: entries.len() as u64,
         stripped: 0,
         trace: HeaderMap::new(),

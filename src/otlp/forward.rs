@@ -9,6 +9,7 @@ mod connect;
 mod detect;
 mod grpc;
 mod http;
+mod payload;
 mod verdict;
 
 use std::sync::Arc;
@@ -16,13 +17,13 @@ use std::time::Duration;
 
 use ::http::header::{HeaderMap, HeaderName, HeaderValue};
 use ::http::uri::Uri;
-use bytes::Bytes;
 use thiserror::Error;
 
 pub use self::access::Access;
 use self::detect::UnknownBackend;
 use self::grpc::GrpcBackend;
 use self::http::HttpBackend;
+pub use self::payload::Payload;
 use super::Signal;
 use super::message::fields;
 use super::options::Protocol;
@@ -86,7 +87,7 @@ pub struct Batch {
     /// The request's correlation id.
     pub correlation: Box<str>,
     /// The request, encoded.
-    pub body: Bytes,
+    pub body: Payload,
     /// Spans, data points or log records in it.
     pub items: u64,
     /// Attributes that were removed.

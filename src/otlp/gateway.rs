@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, select};
 use http::HeaderMap;
@@ -18,20 +17,21 @@ pub use self::lab::{BadLabTenant, LabTenant, WARNING as LAB_WARNING};
 use self::lab::{Lab, LabGate};
 use super::credentials::normalise;
 use super::encoding::Coding;
-use super::forward::{BadTarget, Batch, passed_on};
+use super::forward::{BadTarget, Batch, Payload, passed_on};
 use super::intake::{Budget, Held, Packed};
 use super::notices::{Notice, Notices};
+use super::prepare::Prepared;
 use super::quota::{Pass, Quotas, Who};
 use super::response::Export;
 use super::routes::Routes;
 use super::sink::Lines;
-use super::splice::{Malformed, Policy, Spliced, splice};
+use super::splice::Policy;
 use super::workshop::Workshop;
 use super::{Options, Signal};
 use crate::app::{Caller, Meter, Terms};
 use crate::domain::correlation::Correlations;
 use crate::domain::ingest::{Ingested, Telemetry};
-use crate::domain::{Clock, Correlation, Entropy, Failure, Fault, Reason, Refusal, TenantId, Timestamp};
+use crate::domain::{Clock, Correlation, Entropy, Failure, Fault, Refusal, TenantId, Timestamp};
 use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
 use crate::protocol::Side;
 use crate::protocol::leash::{Leash, Warden};
@@ -134,13 +134,6 @@ pub struct Parcel {
     pub held: Held,
     /// The sender's own deadline.
     pub deadline: Option<Duration>,
-}
-
-/// A body that is fit for the back end.
-struct Prepared {
-    /// Bytes that it had before, decompressed and in protobuf.
-    plain: usize,
-    spliced: Spliced,
 }
 
 impl Gateway {
@@ -307,8 +300,8 @@ impl Gateway {
         let Parcel { signal, packed, held, deadline } = parcel;
         let packed_bytes = packed.bytes.len();
         sender.charge(packed_bytes, 0, self.gate.now());
-        let (Prepared { plain, spliced }, held) = self.prepare(sender, signal, packed, held).await?;
-        let Spliced { body, items, stripped } = spliced;
+        let (prepared, held) = self.prepare(sender, signal, packed, held).await?;
+        let Prepared { plain, body, items, stripped } = prepared;
         sender.charge(plain.saturating_sub(packed_bytes), items, self.gate.now());
         sent.rejected = items;
         let bytes_out = body.len() as u64;
@@ -361,8 +354,7 @@ impl Gateway {
         let work = move || -> Result<(Prepared, Held), Refusal> {
             let body = budget.unpack(signal, packed, &mut held)?;
             held.take(body.len())?;
-            let spliced = splice(signal, &body, &policy, &tenant).map_err(malformed)?;
-            Ok((Prepared { plain: body.len(), spliced }, held))
+            Ok((Prepared::of(signal, &body, &policy, &tenant)?, held))
         };
         if small {
             return Ok(work()?);
@@ -425,7 +417,7 @@ impl Sender {
         }
     }
 
-    fn batch(&self, signal: Signal, body: Bytes, items: u64, stripped: u64) -> Batch {
+    fn batch(&self, signal: Signal, body: Payload, items: u64, stripped: u64) -> Batch {
         let principal = &self.caller.verified.principal;
         Batch {
             signal,
@@ -502,19 +494,4 @@ const fn inline(packed: &Packed) -> usize {
 fn is_patient(headers: &HeaderMap) -> bool {
     let agent = headers.get(http::header::USER_AGENT).map(http::HeaderValue::as_bytes).unwrap_or_default();
     agent.starts_with(PATIENT.as_bytes())
-}
-
-fn malformed(malformed: Malformed) -> Refusal {
-    match malformed {
-        Malformed::TooLarge => Refusal::new(Reason::PayloadTooLarge, malformed.to_string()),
-        Malformed::Truncated
-        | Malformed::Varint
-        | Malformed::Tag
-        | Malformed::Group
-        | Malformed::WireType { .. }
-        | Malformed::Resources
-        | Malformed::Scopes
-        | Malformed::Fragments
-        | Malformed::Nesting => Refusal::invalid("body", malformed.to_string()),
-    }
 }

@@ -26,6 +26,7 @@ pub mod message;
 pub mod notices;
 mod options;
 pub mod pool;
+mod prepare;
 pub mod quota;
 pub mod response;
 pub mod routes;

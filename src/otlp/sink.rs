@@ -75,7 +75,7 @@ mod tests {
             tenant: "tenant_1".into(),
             slug: Some("acme".into()),
             correlation: "c".into(),
-            body: "four".into(),
+            body: bytes::Bytes::from_static(b"four").into(),
             items: 3,
             stripped: 1,
             trace: http::HeaderMap::new(),

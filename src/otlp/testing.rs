@@ -28,10 +28,12 @@ use tokio::net::TcpListener;
 use tonic::body::Body;
 use tower::Service;
 
+use super::Signal;
 use super::gateway::{Gate, Gateway};
 use super::grpc::Answering;
 use super::options::Options;
 use super::sink::Lines;
+use super::splice::splice;
 use crate::app::{Caller, Terms, Verified};
 use crate::domain::keys::{Environment, KeyKind};
 use crate::domain::members::Role;
@@ -187,6 +189,23 @@ pub fn spoofed() -> Bytes {
         ..ResourceSpans::default()
     };
     ExportTraceServiceRequest { resource_spans: vec![group] }.encode_to_vec().into()
+}
+
+/// So many spans that they are handed over in pieces.
+pub fn large() -> Bytes {
+    let spans = (0..600).map(|index| Span { name: "work".repeat(index % 40), ..Span::default() }).collect();
+    let group = ResourceSpans {
+        resource: Some(Resource { attributes: vec![text("tenant.id", "evil")], ..Resource::default() }),
+        scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
+        ..ResourceSpans::default()
+    };
+    ExportTraceServiceRequest { resource_spans: vec![group; 2] }.encode_to_vec().into()
+}
+
+/// What [`large`] must have become at the back end, to the byte.
+pub fn spliced() -> Bytes {
+    let policy = Options::default().policy();
+    splice(Signal::Traces, &large(), &policy, &tenant().to_string()).unwrap().body
 }
 
 /// What [`spoofed`] must have become at the back end.

@@ -114,7 +114,7 @@ mod tests {
             tenant: "t".into(),
             slug: None,
             correlation: "c".into(),
-            body: bytes::Bytes::new(),
+            body: bytes::Bytes::new().into(),
             items: 0,
             stripped: 0,
             trace: HeaderMap::new(),

@@ -14,7 +14,7 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
-use super::{Access, BadTarget, Batch, CONNECT_TIMEOUT, MAX_RESPONSE, USER_AGENT, verdict};
+use super::{Access, BadTarget, Batch, CONNECT_TIMEOUT, MAX_RESPONSE, Payload, USER_AGENT, verdict};
 use crate::domain::Failure;
 use crate::otlp::response::Export;
 
@@ -84,7 +84,7 @@ fn refused(status: Status) -> Failure {
 struct Raw;
 
 impl Codec for Raw {
-    type Encode = Bytes;
+    type Encode = Payload;
     type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
@@ -99,11 +99,14 @@ impl Codec for Raw {
 }
 
 impl Encoder for Raw {
-    type Item = Bytes;
+    type Item = Payload;
     type Error = Status;
 
-    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put(item);
+    fn encode(&mut self, item: Payload, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.reserve(item.len());
+        for piece in item.pieces() {
+            out.put_slice(piece);
+        }
         Ok(())
     }
 }

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::uri::{Parts, PathAndQuery};
 use http::{Method, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prost::Message;
 
 use super::connect::Connect;
+use super::payload::Sending;
 use super::{Access, BadTarget, Batch, MAX_RESPONSE, USER_AGENT, path_below, verdict};
 use crate::domain::Failure;
 use crate::otlp::Signal;
@@ -27,7 +28,7 @@ const MAX_IDLE: usize = 32;
 /// A pool of connections to the back end.
 #[derive(Clone, Debug)]
 pub struct HttpBackend {
-    client: Client<Connect, Full<Bytes>>,
+    client: Client<Connect, Sending>,
     urls: [(Signal, Uri); Signal::ALL.len()],
     headers: Option<Arc<HeaderMap>>,
 }
@@ -66,12 +67,12 @@ impl HttpBackend {
         Err(verdict::of_http(head.status, &message, retry_after(&head.headers)))
     }
 
-    fn request(&self, batch: Batch) -> Request<Full<Bytes>> {
+    fn request(&self, batch: Batch) -> Request<Sending> {
         let url = self.urls.iter().find(|(signal, _)| *signal == batch.signal).map(|(_, url)| url.clone());
         let mut headers = batch.headers(self.headers.as_deref());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         headers.insert(http::header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        let mut request = Request::new(Full::new(batch.body));
+        let mut request = Request::new(batch.body.into_body());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = url.unwrap_or_default();
         *request.headers_mut() = headers;

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use thiserror::Error;
 
-use super::{Gate, Gateway, Parcel, Sender, malformed};
+use super::{Gate, Gateway, Parcel, Sender};
 use crate::app::{Caller, Terms, Verified};
 use crate::domain::correlation::Correlations;
 use crate::domain::ingest::Ingested;
@@ -28,8 +28,8 @@ use crate::guard::{Admitted, Answer, Denied, Policy as Method, explain};
 use crate::otlp::Signal;
 use crate::otlp::forward::Batch;
 use crate::otlp::message::claims::{BadClaim, Claimed, by_tenant, is_name};
+use crate::otlp::prepare::{Prepared, malformed};
 use crate::otlp::response::{Export, Partial};
-use crate::otlp::splice::{Spliced, splice};
 use crate::protocol::leash::Leash;
 
 /// What every answer of a lab says.
@@ -199,8 +199,8 @@ impl Gateway {
     /// What goes to the back end of one tenant's part, and how many attributes named a tenant in it.
     fn part(&self, sender: &Sender, signal: Signal, part: Claimed) -> Result<(Batch, u64), Refusal> {
         let Claimed { tenant, request } = part;
-        let spliced = splice(signal, &Bytes::from(request), &self.policy, &tenant).map_err(malformed)?;
-        let Spliced { body, items, stripped } = spliced;
+        let prepared = Prepared::of(signal, &Bytes::from(request), &self.policy, &tenant)?;
+        let Prepared { body, items, stripped, .. } = prepared;
         let batch = Batch {
             tenant: tenant.as_ref().into(),
             slug: Some(tenant.as_ref().into()),

@@ -9,7 +9,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 use super::*;
 use crate::otlp::response::Export;
 use crate::otlp::testing::{
-    Fake, GOOD, Got, Kept, UNKNOWN, gateway, gzip, is_cleaned, options, send, serve, spoofed, tenant,
+    Fake, GOOD, Got, Kept, UNKNOWN, gateway, gzip, is_cleaned, large, options, send, serve, spliced, spoofed,
+    tenant,
 };
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -86,6 +87,17 @@ fn taken() -> Response<Body> {
     let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response
+}
+
+#[tokio::test]
+async fn a_large_export_goes_over_the_wire_as_one_message() {
+    let fake = Fake::new(taken);
+    let address = serve(fake.clone()).await;
+    let mut options = options(&format!("http://{address}"));
+    options.backend_protocol = Some(crate::otlp::Protocol::Grpc);
+    let got = Call::new(frame::framed(&large())).to(gateway(&options).0).await;
+    assert_eq!(status(&got).code(), Code::Ok);
+    assert_eq!(fake.seen()[0].body, frame::framed(&spliced()));
 }
 
 // R60

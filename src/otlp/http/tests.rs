@@ -7,7 +7,8 @@ use tonic_types::Status as RpcStatus;
 use super::*;
 use crate::otlp::response::{Export, Partial};
 use crate::otlp::testing::{
-    Fake, GOOD, Got, Kept, UNKNOWN, gateway, gzip, is_cleaned, options, send, serve, spoofed, tenant,
+    Fake, GOOD, Got, Kept, UNKNOWN, gateway, gzip, is_cleaned, large, options, send, serve, spliced, spoofed,
+    tenant,
 };
 
 /// One HTTP request to a surface.
@@ -56,6 +57,18 @@ impl Call {
 
 fn header<'a>(got: &'a Got, name: &str) -> &'a str {
     got.headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_large_export_goes_over_the_wire_as_if_it_were_one_piece() {
+    let fake = Fake::new(|| Response::new(Body::empty()));
+    let address = serve(fake.clone()).await;
+    let (gateway, _) = gateway(&options(&format!("http://{address}/otlp/")));
+    assert_eq!(Call::new(large()).to(gateway).await.status, 200);
+    let seen = &fake.seen()[0];
+    assert_eq!(seen.body, spliced());
+    assert_eq!(seen.headers.get("content-length").unwrap(), &seen.body.len().to_string());
+    assert!(!seen.headers.contains_key("transfer-encoding"));
 }
 
 // R60

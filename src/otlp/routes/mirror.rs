@@ -47,7 +47,7 @@ impl Mirror {
     }
 
     fn queued(&self, batch: Batch) -> bool {
-        let Ok(bytes) = u32::try_from(batch.body.len()) else { return false };
+        let Ok(bytes) = u32::try_from(batch.body.held()) else { return false };
         let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(bytes) else { return false };
         self.queue.try_send(Copy { batch, _room: room }).is_ok()
     }

@@ -20,7 +20,7 @@ fn batch(tenant: &str, slug: &str) -> Batch {
         tenant: tenant.into(),
         slug: Some(slug.into()),
         correlation: "c".into(),
-        body: bytes::Bytes::from(vec![0; 100]),
+        body: bytes::Bytes::from(vec![0; 100]).into(),
         items: 1,
         stripped: 0,
         trace: HeaderMap::new(),

@@ -85,7 +85,7 @@ async fn export(backend: &UnknownBackend) -> Result<Export, Failure> {
         tenant: "t".into(),
         slug: None,
         correlation: "c".into(),
-        body: Bytes::new(),
+        body: Bytes::new().into(),
         items: 0,
         stripped: 0,
         trace: HeaderMap::new(),
