@@ -318,7 +318,7 @@ mod tests {
         let full = Budget::new(20_000, 20_000, Duration::from_secs(1));
         let mut held = full.begin(TENANT, None).unwrap();
         let refusal = full.read_told(chunks(&[CHUNK; 30]), &mut held, |_| Ok(None)).await.unwrap_err();
-        assert_eq!(refusal.reason, Reason::BackendUnavailable, "the next step would be beyond it");
+        assert_eq!(refusal.reason, Reason::RateLimitExceeded, "the last eighth is for who holds little");
     }
 
     #[tokio::test]
