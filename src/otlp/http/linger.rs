@@ -14,6 +14,8 @@ use http_body_util::BodyExt;
 
 /// For how long. Connections are bounded in number, and so is what lingers.
 const LONGEST: Duration = Duration::from_secs(5);
+/// How long nothing may come: who writes nothing meanwhile has nothing under way that could reset the connection.
+const QUIET: Duration = Duration::from_secs(1);
 /// How much is thrown away at most.
 const MOST: usize = 64 << 20;
 
@@ -32,7 +34,7 @@ where
 
 async fn throw_away<B: Body<Data = Bytes> + Unpin>(mut body: B) {
     let mut room = MOST;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(QUIET, body.frame()).await {
         let came = frame.data_ref().map_or(0, Buf::remaining);
         let Some(left) = room.checked_sub(came) else { return };
         room = left;
