@@ -1,5 +1,6 @@
 //! Reading bodies: bounded for each request, bounded over all of them, bounded in time.
 
+use std::collections::TryReserveError;
 use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,9 +22,11 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 /// Copies of a body that may be in memory at once: as sent, decompressed, in protobuf, and spliced.
 pub const COPIES: usize = 4;
 
-/// By how much a body's memory grows when it is full. Four times as much as has come, so that little is copied again;
-/// never more than the body will have.
+/// By how much a body's memory grows when it is full and nobody has said how long it will be. Four times as much as has
+/// come, so that little is copied again.
 const GROWTH: usize = 4;
+/// Bytes that are taken from the budget at a time while a body comes of which it is known how long it will be.
+const STEP: usize = 64 << 10;
 
 /// What may be in memory, of one request and of all.
 #[derive(Clone, Debug)]
@@ -212,21 +215,32 @@ where
 {
     let mut body = pin!(body);
     let (mut first, mut rest, mut whole) = (Bytes::new(), Vec::new(), None);
+    let mut taken = 0;
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(|error| broken_off(&error))?.into_data() else { continue };
         if first.is_empty() && rest.is_empty() {
             held.take(chunk.len())?;
+            taken = chunk.len();
             // A body that comes in one piece is never copied.
             first = chunk;
             whole = check(&first)?;
             continue;
         }
         let needed = first.len() + rest.len() + chunk.len();
-        let has = first.len().max(rest.capacity());
-        if needed > has {
-            let capacity = needed.saturating_mul(GROWTH).min(whole.unwrap_or(max_body)).max(needed);
-            held.take(capacity - has)?;
-            rest.reserve_exact(capacity - rest.len());
+        // Room for all of it is no memory yet: only what is written to is.
+        let (room, more) = if let Some(whole) = whole.filter(|whole| needed <= *whole) {
+            (whole, STEP.min(whole.saturating_sub(taken)))
+        } else {
+            let room = needed.saturating_mul(GROWTH).min(max_body).max(needed).max(taken);
+            (room, room - taken)
+        };
+        if needed > taken {
+            let more = more.max(needed - taken);
+            held.take(more)?;
+            taken += more;
+        }
+        if needed > rest.capacity() {
+            rest.try_reserve_exact(room - rest.len()).map_err(no_memory)?;
         }
         // Taken, so that what the connection has read ahead into the same memory can go.
         rest.extend_from_slice(&std::mem::take(&mut first));
@@ -234,6 +248,12 @@ where
         whole = check(&rest)?;
     }
     Ok(if rest.is_empty() { first } else { rest.into() })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "called by what hands it over")]
+fn no_memory(error: TryReserveError) -> Refusal {
+    tracing::error!(%error, "there is no memory for a body");
+    busy(Full::ForAll)
 }
 
 fn broken_off(error: &dyn Display) -> Refusal {

@@ -1,5 +1,9 @@
 //! The comparison over random exports.
 
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -66,4 +70,22 @@ fn the_exports_are_worth_comparing() {
     assert!(removed > 500, "{removed}");
     assert!(indexed > 20, "{indexed}");
     assert!((10..190).contains(&taken), "{taken} of 200 broken exports were taken");
+}
+
+/// Every input that fuzzing has kept because it goes another way than all others.
+#[test]
+fn the_corpus_of_the_fuzz_targets() {
+    let targets: [(&str, fn(&[u8])); 2] = [("protobuf", protobuf), ("json", json)];
+    for (name, target) in targets {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+        let mut count = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let input = fs::read(&path).unwrap();
+            let held = catch_unwind(|| target(&input));
+            assert!(held.is_ok(), "{}", path.display());
+            count += 1;
+        }
+        assert!(count > 1_000, "{name}: {count}");
+    }
 }
