@@ -15,7 +15,7 @@ use std::io::Write;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 use doorward::otlp::Signal;
-use doorward::otlp::encoding::Coding;
+use doorward::otlp::encoding::{Coding, Contexts};
 use doorward::otlp::message::json::transcode;
 use doorward::otlp::splice::{Policy, scatter, splice};
 use flate2::Compression;
@@ -125,11 +125,12 @@ fn unpacking(criterion: &mut Criterion) {
     let gzip = gzip.finish().unwrap();
     let zstd = zstd::encode_all(&*body, 3).unwrap();
 
+    let contexts = Contexts::default();
     let mut group = criterion.benchmark_group("unpack");
     group.throughput(Throughput::Bytes(body.len() as u64));
     for (coding, packed) in [(Coding::Gzip, &gzip), (Coding::Zstd, &zstd)] {
         group.bench_function(coding.name(), |bench| {
-            bench.iter(|| coding.unpack(packed, usize::MAX, |_, _| Ok::<_, ()>(())).unwrap());
+            bench.iter(|| coding.unpack(packed, usize::MAX, &contexts, |_, _| Ok::<_, ()>(())).unwrap());
         });
     }
     group.finish();

@@ -18,7 +18,7 @@ pub enum Coding {
     Identity,
     /// gzip, level 6.
     Gzip,
-    /// zstd, level 3.
+    /// zstd, level 3; the frame does not tell its size, as with the Collector's exporter.
     Zstd,
 }
 

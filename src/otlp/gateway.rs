@@ -1,20 +1,23 @@
 //! What happens to an export, whichever surface it came by.
 
+mod gate;
 mod lab;
+mod patience;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::{Either, select};
 use http::HeaderMap;
 
+pub use self::gate::Gate;
 pub use self::lab::{BadLabTenant, LabTenant, WARNING as LAB_WARNING};
 use self::lab::{Lab, LabGate};
+use self::patience::{Waits, is_patient};
 use super::credentials::normalise;
 use super::encoding::Coding;
 use super::forward::{BadTarget, Batch, Payload, passed_on};
@@ -31,10 +34,9 @@ use super::{Options, Signal};
 use crate::app::{Caller, Meter, Terms};
 use crate::domain::correlation::Correlations;
 use crate::domain::ingest::{Ingested, Telemetry};
-use crate::domain::{Clock, Correlation, Entropy, Failure, Fault, Refusal, TenantId, Timestamp};
-use crate::guard::{Admitted, Answer, Denied, Guard, Policy as Method};
+use crate::domain::{Clock, Entropy, Failure, Fault, Refusal, TenantId, Timestamp};
+use crate::guard::{Admitted, Answer, Denied, Policy as Method};
 use crate::protocol::Side;
-use crate::protocol::leash::{Leash, Warden};
 use crate::telemetry::Metrics;
 
 /// Bodies above this many bytes are spliced on a thread that may block. The way there and back costs as much as splicing
@@ -44,52 +46,6 @@ const INLINE: usize = 512 << 10;
 const INLINE_JSON: usize = 64 << 10;
 /// The same for gzip, which may become a thousand times as much. Of zstd a few bytes may become anything.
 const INLINE_GZIP: usize = 4 << 10;
-/// The longest wait that an exporter without a queue is asked for: it gives up after ten seconds, and what it gives up
-/// is lost.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How exporters that do have a queue begin their `user-agent`.
-const PATIENT: &str = "OpenTelemetry Collector";
-
-/// Judges who sends, by the headers alone. The [`Guard`] does.
-pub trait Gate: Send + Sync {
-    /// Lets a request to this method in, or refuses it.
-    ///
-    /// # Errors
-    /// The refusal, ready to be written.
-    fn admit(
-        &self,
-        headers: &HeaderMap,
-        peer: Option<SocketAddr>,
-        method: &Method,
-    ) -> Result<Admitted, Denied>;
-
-    /// What to wait for before a sender who was refused is asked to go: their
-    /// key may have been made elsewhere a moment ago. `None`: nothing.
-    fn catch_up(&self, denied: &Denied, headers: &HeaderMap)
-    -> Option<BoxFuture<'static, Result<(), Fault>>>;
-
-    /// Whether a sender who was let in still would be.
-    ///
-    /// # Errors
-    /// They would not, or it cannot be known now.
-    fn still_good(&self, terms: &Terms) -> Result<(), Failure>;
-
-    /// Ties a request that waits to its credential; `None` if too many wait.
-    ///
-    /// # Errors
-    /// As [`Gate::still_good`].
-    fn tie(self: Arc<Self>, terms: Terms) -> Result<Option<Leash>, Failure>;
-
-    /// The time of day.
-    fn now(&self) -> Timestamp;
-
-    /// The request's correlation id.
-    fn correlation(&self, headers: &HeaderMap) -> Correlation;
-
-    /// A failure as it is told, counted and logged.
-    fn deny(&self, failure: Failure, correlation: Correlation) -> Denied;
-}
-
 /// The one handler of all exports.
 pub struct Gateway {
     gate: Arc<dyn Gate>,
@@ -104,8 +60,7 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     meter: Arc<Meter>,
     notices: Notices,
-    /// Spreads the waits that senders are told, so that they do not come back all at once.
-    turn: AtomicU64,
+    waits: Waits,
 }
 
 /// A sender that was let in.
@@ -161,7 +116,7 @@ impl Gateway {
             metrics,
             meter,
             notices: Notices::default(),
-            turn: AtomicU64::new(0),
+            waits: Waits::default(),
         })
     }
 
@@ -229,7 +184,7 @@ impl Gateway {
             }
             Err(mut denied) => {
                 self.count(signal.name(), denied.refusal.reason.told().name);
-                self.soften(&mut denied.refusal, is_patient(headers));
+                self.waits.soften(&mut denied.refusal, is_patient(headers));
                 Err(Box::new(denied))
             }
         }
@@ -283,7 +238,7 @@ impl Gateway {
     pub fn deny(&self, signal: &'static str, failure: Failure, headers: &HeaderMap) -> Denied {
         let mut denied = self.gate.deny(failure, self.gate.correlation(headers));
         self.count(signal, denied.refusal.reason.told().name);
-        self.soften(&mut denied.refusal, is_patient(headers));
+        self.waits.soften(&mut denied.refusal, is_patient(headers));
         denied
     }
 
@@ -291,7 +246,7 @@ impl Gateway {
     pub fn deny_sender(&self, signal: Signal, failure: Failure, sender: &Sender) -> Box<Denied> {
         let mut denied = self.gate.deny(failure, sender.answer.correlation().clone());
         self.count(signal.name(), denied.refusal.reason.told().name);
-        self.soften(&mut denied.refusal, sender.patient);
+        self.waits.soften(&mut denied.refusal, sender.patient);
         denied.answer = sender.answer.clone();
         Box::new(denied)
     }
@@ -362,18 +317,6 @@ impl Gateway {
         Ok(self.workshop.run(work).await??)
     }
 
-    /// Bounds the wait that a sender is told, and spreads it.
-    fn soften(&self, refusal: &mut Refusal, patient: bool) {
-        let Some(wait) = &mut refusal.retry_after else { return };
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        // 0 to 1.5 s in steps of a tenth.
-        let spread = Duration::from_millis(turn.wrapping_mul(7) % 16 * 100);
-        *wait = wait.max(&mut Duration::from_secs(1)).saturating_add(spread);
-        if !patient {
-            *wait = (*wait).min(PATIENCE);
-        }
-    }
-
     /// Counts what a key sent, in metrics and by the key.
     fn note(&self, sender: &Sender, signal: Signal, sent: Ingested) {
         let (metrics, name) = (&self.metrics, &[signal.name()]);
@@ -432,46 +375,6 @@ impl Sender {
     }
 }
 
-impl Gate for Guard {
-    fn admit(
-        &self,
-        headers: &HeaderMap,
-        peer: Option<SocketAddr>,
-        method: &Method,
-    ) -> Result<Admitted, Denied> {
-        Self::admit(self, headers, peer, method)
-    }
-
-    fn catch_up(
-        &self,
-        denied: &Denied,
-        headers: &HeaderMap,
-    ) -> Option<BoxFuture<'static, Result<(), Fault>>> {
-        let failure = Failure::from(denied.refusal.clone());
-        self.may_be_new(&failure, headers).then(|| Self::catch_up(self).boxed())
-    }
-
-    fn still_good(&self, terms: &Terms) -> Result<(), Failure> {
-        Warden::still_good(self, terms, self.moment())
-    }
-
-    fn tie(self: Arc<Self>, terms: Terms) -> Result<Option<Leash>, Failure> {
-        Self::tie(&self, terms)
-    }
-
-    fn now(&self) -> Timestamp {
-        self.moment().wall
-    }
-
-    fn correlation(&self, headers: &HeaderMap) -> Correlation {
-        Self::correlation(self, headers)
-    }
-
-    fn deny(&self, failure: Failure, correlation: Correlation) -> Denied {
-        Self::deny(self, failure, correlation)
-    }
-}
-
 /// What a signal is counted as.
 const fn telemetry(signal: Signal) -> Telemetry {
     match signal {
@@ -489,9 +392,4 @@ const fn inline(packed: &Packed) -> usize {
         (Coding::Gzip, _) => INLINE_GZIP,
         (Coding::Zstd, _) => 0,
     }
-}
-
-fn is_patient(headers: &HeaderMap) -> bool {
-    let agent = headers.get(http::header::USER_AGENT).map(http::HeaderValue::as_bytes).unwrap_or_default();
-    agent.starts_with(PATIENT.as_bytes())
 }

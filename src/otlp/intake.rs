@@ -10,7 +10,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use super::Signal;
-use super::encoding::{Broken, Coding};
+use super::encoding::{Broken, Coding, Contexts};
 use super::message::json::{BadJson, transcode};
 use super::pool::{Full, Pool};
 use crate::domain::{Reason, Refusal, TenantId};
@@ -29,6 +29,7 @@ const GROWTH: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Budget {
     pool: Arc<Pool>,
+    contexts: Arc<Contexts>,
     max_body: usize,
     read_timeout: Duration,
 }
@@ -58,7 +59,7 @@ impl Budget {
     /// A budget of `in_flight` bytes for all requests, `max_body` for each, which must have come in `read_timeout`.
     pub fn new(in_flight: usize, max_body: usize, read_timeout: Duration) -> Self {
         let pool = Pool::new(in_flight, max_body.saturating_mul(COPIES));
-        Self { pool: Arc::new(pool), max_body, read_timeout }
+        Self { pool: Arc::new(pool), contexts: Arc::default(), max_body, read_timeout }
     }
 
     /// Bytes that one request may have.
@@ -142,7 +143,7 @@ impl Budget {
     }
 
     fn decompress(&self, coding: Coding, packed: &[u8], held: &mut Held) -> Result<Bytes, Refusal> {
-        let unpacked = coding.unpack(packed, self.max_body, self.growth(held));
+        let unpacked = coding.unpack(packed, self.max_body, &self.contexts, self.growth(held));
         unpacked.map(Bytes::from).map_err(|broken| match broken {
             Broken::Bound(refusal) => refusal,
             Broken::Stream => {

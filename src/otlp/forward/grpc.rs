@@ -1,9 +1,11 @@
 //! An OTLP back end over gRPC.
 
+mod carrier;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, Bytes};
 use http::Uri;
 use http::header::HeaderMap;
 use http::uri::PathAndQuery;
@@ -14,7 +16,8 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
-use super::{Access, BadTarget, Batch, CONNECT_TIMEOUT, MAX_RESPONSE, Payload, USER_AGENT, verdict};
+use self::carrier::Carrier;
+use super::{Access, BadTarget, Batch, CONNECT_TIMEOUT, MAX_RESPONSE, USER_AGENT, verdict};
 use crate::domain::Failure;
 use crate::otlp::response::Export;
 
@@ -59,9 +62,10 @@ impl GrpcBackend {
     pub async fn export(&self, batch: Batch, timeout: Duration) -> Result<Export, Failure> {
         let path = PathAndQuery::from_static(batch.signal.grpc_path());
         let metadata = MetadataMap::from_headers(batch.headers(self.headers.as_deref()));
-        let mut request = Request::from_parts(metadata, tonic::Extensions::default(), batch.body);
+        let mut request = Request::from_parts(metadata, tonic::Extensions::default(), Carried);
         request.set_timeout(timeout);
-        let mut client = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_RESPONSE);
+        let carrier = Carrier::new(self.channel.clone(), batch.body);
+        let mut client = Grpc::new(carrier).max_decoding_message_size(MAX_RESPONSE);
         client.ready().await.map_err(verdict::unreachable)?;
         match client.unary(request, path, Raw).await {
             Ok(response) => Ok(Export::read(response.into_inner())),
@@ -79,12 +83,16 @@ fn refused(status: Status) -> Failure {
     verdict::of_grpc(status.code(), status.message(), wait)
 }
 
-/// Messages as bytes, neither encoded nor decoded.
+/// Stands for the message, which the [`Carrier`] has.
+#[derive(Clone, Copy, Debug)]
+struct Carried;
+
+/// Answers as bytes, not decoded; requests are not encoded either.
 #[derive(Clone, Copy, Debug)]
 struct Raw;
 
 impl Codec for Raw {
-    type Encode = Payload;
+    type Encode = Carried;
     type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
@@ -99,14 +107,10 @@ impl Codec for Raw {
 }
 
 impl Encoder for Raw {
-    type Item = Payload;
+    type Item = Carried;
     type Error = Status;
 
-    fn encode(&mut self, item: Payload, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.reserve(item.len());
-        for piece in item.pieces() {
-            out.put_slice(piece);
-        }
+    fn encode(&mut self, Carried: Carried, _out: &mut EncodeBuf<'_>) -> Result<(), Status> {
         Ok(())
     }
 }

@@ -21,6 +21,12 @@ pub struct Collector {
 impl Collector {
     /// Starts it with a configuration of `tests/exporters/collector`, and the URLs of Tempo, Mimir and Loki behind it.
     pub async fn start(configuration: &str, stores: [&str; 3]) -> Self {
+        Self::with(configuration, &["TEMPO", "MIMIR", "LOKI"].into_iter().zip(stores).collect::<Vec<_>>())
+            .await
+    }
+
+    /// Starts it with such a configuration, and variables that stand in it.
+    pub async fn with(configuration: &str, variables: &[(&str, &str)]) -> Self {
         let binary = tokio::task::spawn_blocking(programs::collector).await.unwrap();
         let directory = TempDir::new().unwrap();
         let (grpc, http) = (ports::free(), ports::free());
@@ -30,7 +36,7 @@ impl Collector {
             .env("OTLP_GRPC", format!("127.0.0.1:{grpc}"))
             .env("OTLP_HTTP", format!("127.0.0.1:{http}"))
             .env("OUTPUT", directory.path().join("telemetry.json"))
-            .envs(["TEMPO", "MIMIR", "LOKI"].into_iter().zip(stores))
+            .envs(variables.iter().copied())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

@@ -1,6 +1,7 @@
 //! OpenTelemetry's own exporters, as their registries have them, against a real server: what each does with each answer.
 //!
 //! `docs/otlp.md` has the table of what is asserted here.
+mod agent;
 pub mod collector;
 pub mod exporter;
 mod headers;

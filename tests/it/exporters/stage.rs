@@ -201,7 +201,7 @@ impl Course {
         let Report { signal, outcome, seconds, log } = &self.report;
         let arrived = self.arrivals.len();
         let mut last = None;
-        let attempts = self.attempts.iter().map(|Attempt { path, answer, arrived }| {
+        let attempts = self.attempts.iter().map(|Attempt { path, answer, arrived, .. }| {
             let waited = last.map_or(Duration::ZERO, |last| arrived.duration_since(last));
             last = Some(answer.as_ref().map_or(*arrived, |answer| answer.came));
             format!("\n  after {waited:.2?} {path}: {answer:?}")

@@ -22,6 +22,8 @@ type Noting = Box<dyn FnMut(Frame<Bytes>) -> Frame<Bytes> + Send>;
 #[derive(Clone, Debug)]
 pub struct Attempt {
     pub path: String,
+    /// `content-encoding` or `grpc-encoding`; empty without.
+    pub coding: String,
     pub arrived: Instant,
     pub answer: Option<Answer>,
 }
@@ -71,6 +73,11 @@ impl Recorder {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// How many requests have been answered so far.
+    pub fn answered(&self) -> usize {
+        self.attempts.lock().unwrap().iter().filter(|attempt| attempt.answer.is_some()).count()
+    }
+
     /// Takes what has passed since the last time.
     pub fn take(&self) -> Vec<Attempt> {
         let attempts = self.attempts.lock().unwrap();
@@ -87,7 +94,11 @@ async fn pass(
 ) -> Result<Response<MapFrame<Incoming, Noting>>, Problem> {
     let number = {
         let mut notes = notes.lock().unwrap();
-        notes.push(Attempt { path: request.uri().path().to_owned(), arrived: Instant::now(), answer: None });
+        let path = request.uri().path().to_owned();
+        let coding = ["content-encoding", "grpc-encoding"].map(|name| request.headers().get(name));
+        let coding = coding.into_iter().flatten().next().map(|value| value.to_str().unwrap().to_owned());
+        let coding = coding.unwrap_or_default();
+        notes.push(Attempt { path, coding, arrived: Instant::now(), answer: None });
         notes.len() - 1
     };
     let (head, body) = request.into_parts();
