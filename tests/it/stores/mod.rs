@@ -1,7 +1,9 @@
-//! A store of Grafana's itself behind Doorward: whose data it has, when two tenants claim to be each other.
+//! Stores of Grafana's themselves behind Doorward: whose data each has, when two tenants claim to be each other.
 //!
-//! `DOORWARD_TEST_LOKI` names the program. `tools/stores.sh` builds it from its Go module, sets the variable and runs
-//! this; a program that is there already may be named instead.
+//! `DOORWARD_TEST_LOKI` and `DOORWARD_TEST_MIMIR` name the programs. `tools/stores.sh` builds them from their Go modules,
+//! sets the variables and runs this; programs that are there already may be named instead.
 mod loki;
+mod mimir;
 mod rivals;
 mod store;
+mod together;

@@ -6,7 +6,8 @@ use doorward::pb::v1::{ApiKeyKind, CreateApiKeyRequest};
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tonic::{Response, Status};
 
 /// One of the two.
 pub struct Rival {
@@ -63,8 +64,20 @@ impl Rivals {
         for (from, to) in [(first, second), (second, first)] {
             self.export(from, to, signals, PYTHON_GRPC).await;
             self.export(from, to, signals, PYTHON_HTTP).await;
-            self.post(from, to, signals, forge).await;
+            self.send_json(from, to, signals, forge).await;
         }
+    }
+
+    /// What the first of the two is answered when it posts JSON.
+    pub async fn post(&self, signal: &str, body: &Value) -> rest::Answer {
+        let [first, second] = &self.pair;
+        self.post_as(first, second, signal, body).await
+    }
+
+    /// What it is answered when it calls a method over gRPC.
+    pub async fn call(&self, path: &str, body: Vec<u8>) -> Result<Response<Vec<u8>>, Status> {
+        let bearer = Metadata::bearer(&self.pair[0].key);
+        client::raw(&self.world.server.otlp_grpc(), &bearer, path, body).await
     }
 
     async fn export(&self, from: &Rival, to: &Rival, signals: &'static [&'static str], exporter: Exporter) {
@@ -84,8 +97,7 @@ impl Rivals {
         }
     }
 
-    async fn post(&self, from: &Rival, to: &Rival, signals: &[&str], forge: fn(Forgery) -> Value) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos().to_string();
+    async fn send_json(&self, from: &Rival, to: &Rival, signals: &[&str], forge: fn(Forgery) -> Value) {
         let said = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
         let attributes = json!([
             said("service.name", "checkout"),
@@ -93,7 +105,16 @@ impl Rivals {
             said("tenant_id", &to.tenant),
             said("X-Scope-OrgID", &to.tenant),
         ]);
-        let body = forge(Forgery { name: from.named("json"), now, attributes }).to_string();
+        let now = since_the_epoch().as_nanos().to_string();
+        let body = forge(Forgery { name: from.named("json"), now, attributes });
+        for signal in signals {
+            let answer = self.post_as(from, to, signal, &body).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    }
+
+    /// Posts JSON with headers that name the other tenant.
+    async fn post_as(&self, from: &Rival, to: &Rival, signal: &str, body: &Value) -> rest::Answer {
         let (bearer, both) = (format!("Bearer {}", from.key), format!("{}|{}", to.tenant, from.tenant));
         let headers = [
             ("authorization", bearer.as_str()),
@@ -102,11 +123,13 @@ impl Rivals {
             ("x-scope-orgid", &both),
             ("x-tenant-id", &to.tenant),
         ];
-        for signal in signals {
-            let request =
-                rest::request(Method::POST, &format!("/v1/{signal}"), &headers, body.clone().into());
-            let answer = rest::send(&self.world.server.otlp_http(), request).await.unwrap();
-            assert_eq!(answer.status, 200, "{}", answer.text());
-        }
+        let path = format!("/v1/{signal}");
+        let request = rest::request(Method::POST, &path, &headers, body.to_string().into());
+        rest::send(&self.world.server.otlp_http(), request).await.unwrap()
     }
+}
+
+/// The time, as the tests' samples and records have it.
+pub fn since_the_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }

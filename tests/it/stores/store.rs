@@ -1,5 +1,5 @@
 //! A store as a process of its own: started, asked and ended.
-use super::rivals::Rivals;
+use super::rivals::{Rival, Rivals};
 use crate::exporters::exporter::SPOOFED;
 use crate::harness::program::source;
 use crate::harness::{ports, rest};
@@ -82,6 +82,19 @@ impl Store {
         assert!(strangers.status == 200 && names(&strangers.json()).is_empty(), "{}", strangers.text());
         let nobodys = self.get(path, None).await;
         assert_eq!(nobodys.status, 401, "it takes requests without a tenant: {}", nobodys.text());
+    }
+
+    /// Asserts that a tenant finds these and nothing else.
+    pub async fn assert_only(
+        &self,
+        rival: &Rival,
+        path: &str,
+        names: fn(&Value) -> BTreeSet<String>,
+        expected: &[&str],
+    ) {
+        let found = self.settled(path, &rival.tenant, names, expected.len()).await;
+        let expected = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(names(&found.json()), expected, "{}", found.text());
     }
 
     /// An answer to a tenant with as many names in it as were acknowledged, or the last one when time was up.
