@@ -1,6 +1,5 @@
 //! Reading bodies: bounded for each request, bounded over all of them, bounded in time.
 
-use std::collections::TryReserveError;
 use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,11 +21,9 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 /// Copies of a body that may be in memory at once: as sent, decompressed, in protobuf, and spliced.
 pub const COPIES: usize = 4;
 
-/// By how much a body's memory grows when it is full and nobody has said how long it will be. Four times as much as has
-/// come, so that little is copied again.
+/// By how much a body's memory grows when it is full. Four times as much as has come, so that little is copied again;
+/// never more than the body will have.
 const GROWTH: usize = 4;
-/// Bytes that are taken from the budget at a time while a body comes of which it is known how long it will be.
-const STEP: usize = 64 << 10;
 
 /// What may be in memory, of one request and of all.
 #[derive(Clone, Debug)]
@@ -186,6 +183,14 @@ impl Budget {
 }
 
 impl Held {
+    /// Whether `count` bytes more could be taken now.
+    ///
+    /// # Errors
+    /// That much is not free, or not for this tenant.
+    pub fn fits(&self, count: usize) -> Result<(), Refusal> {
+        self.pool.fits(self.tenant, count).map_err(busy)
+    }
+
     /// Takes `count` bytes more.
     ///
     /// # Errors
@@ -215,32 +220,23 @@ where
 {
     let mut body = pin!(body);
     let (mut first, mut rest, mut whole) = (Bytes::new(), Vec::new(), None);
-    let mut taken = 0;
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(|error| broken_off(&error))?.into_data() else { continue };
         if first.is_empty() && rest.is_empty() {
             held.take(chunk.len())?;
-            taken = chunk.len();
             // A body that comes in one piece is never copied.
             first = chunk;
             whole = check(&first)?;
+            // What has no room as a whole is not begun.
+            held.fits(whole.unwrap_or(0).saturating_sub(first.len()))?;
             continue;
         }
         let needed = first.len() + rest.len() + chunk.len();
-        // Room for all of it is no memory yet: only what is written to is.
-        let (room, more) = if let Some(whole) = whole.filter(|whole| needed <= *whole) {
-            (whole, STEP.min(whole.saturating_sub(taken)))
-        } else {
-            let room = needed.saturating_mul(GROWTH).min(max_body).max(needed).max(taken);
-            (room, room - taken)
-        };
-        if needed > taken {
-            let more = more.max(needed - taken);
-            held.take(more)?;
-            taken += more;
-        }
-        if needed > rest.capacity() {
-            rest.try_reserve_exact(room - rest.len()).map_err(no_memory)?;
+        let has = first.len().max(rest.capacity());
+        if needed > has {
+            let capacity = needed.saturating_mul(GROWTH).min(whole.unwrap_or(max_body)).max(needed);
+            held.take(capacity - has)?;
+            rest.reserve_exact(capacity - rest.len());
         }
         // Taken, so that what the connection has read ahead into the same memory can go.
         rest.extend_from_slice(&std::mem::take(&mut first));
@@ -248,12 +244,6 @@ where
         whole = check(&rest)?;
     }
     Ok(if rest.is_empty() { first } else { rest.into() })
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "called by what hands it over")]
-fn no_memory(error: TryReserveError) -> Refusal {
-    tracing::error!(%error, "there is no memory for a body");
-    busy(Full::ForAll)
 }
 
 fn broken_off(error: &dyn Display) -> Refusal {
@@ -336,6 +326,16 @@ mod tests {
             assert_eq!(body.len(), 30_000);
             assert_eq!(1_000_000 - budget.free(), taken, "{told:?}");
         }
+        let small = Budget::new(40_000, 40_000, Duration::from_secs(1));
+        let mut other = small.begin(TenantId::from_bytes([8; 16]), None).unwrap();
+        other.take(15_000).unwrap();
+        let mut held = small.begin(TENANT, None).unwrap();
+        let one = |so_far: &[u8]| {
+            assert_eq!(so_far.len(), 1_000, "it is read on");
+            Ok(Some(30_000))
+        };
+        let refusal = small.read_told(chunks(&[CHUNK; 30]), &mut held, one).await.unwrap_err();
+        assert_eq!(refusal.reason, Reason::BackendUnavailable);
         let full = Budget::new(20_000, 20_000, Duration::from_secs(1));
         let mut held = full.begin(TENANT, None).unwrap();
         let refusal = full.read_told(chunks(&[CHUNK; 30]), &mut held, |_| Ok(None)).await.unwrap_err();

@@ -75,8 +75,8 @@ fn the_exports_are_worth_comparing() {
 /// Every input that fuzzing has kept because it goes another way than all others.
 #[test]
 fn the_corpus_of_the_fuzz_targets() {
-    let targets: [(&str, fn(&[u8])); 2] = [("protobuf", protobuf), ("json", json)];
-    for (name, target) in targets {
+    for name in ["protobuf", "json"] {
+        let target = if name == "json" { json } else { protobuf };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
         let mut count = 0;
         for entry in fs::read_dir(folder).unwrap() {
