@@ -21,6 +21,10 @@ const USUAL: usize = 8;
 /// Most memory that is asked for because that is usual, in bytes.
 const MAX_FIRST: usize = 4 << 20;
 
+/// Most memory that is asked for because that much could be in a zstd stream, though it is more than usual: one whose
+/// blocks are not full may hold far less.
+const LOOSE: usize = 1 << 20;
+
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
@@ -93,10 +97,14 @@ fn unpack_zstd<E>(
     mut room: impl FnMut(usize, usize) -> Result<(), E>,
 ) -> Result<Vec<u8>, Broken<E>> {
     // What is too much by its own word is not decoded at all.
-    if let Some(told) = zstandard::told(packed).filter(|told| *told > most as u64) {
+    let told = zstandard::told(packed);
+    if let Some(told) = told.filter(|told| *told > most as u64) {
         room(usize::try_from(told).unwrap_or(usize::MAX), 0).map_err(Broken::Bound)?;
     }
-    let bound = zstandard::bound(packed).filter(|bound| *bound <= most.saturating_add(STEP));
+    let bound = zstandard::bound(packed).filter(|bound| {
+        let usual = packed.len().saturating_mul(USUAL).max(LOOSE);
+        *bound <= usual.min(most.saturating_add(STEP)) || told == Some(*bound as u64)
+    });
     let Some(bound) = bound else {
         return read_out(zstandard::stream(packed, context)?, first, most, 1 << MAX_WINDOW_LOG, room);
     };
@@ -246,6 +254,25 @@ mod tests {
             let many = pack(&[0; 1000]).repeat(100_000);
             assert!(matches!(unpack(Coding::Zstd, &many).0, Err(Broken::Bound(()))));
         }
+    }
+
+    #[test]
+    fn blocks_that_are_not_full_take_no_memory_for_what_they_could_hold() {
+        let mut encoder = zstd::stream::write::Encoder::new(vec![], 1).unwrap();
+        for line in 0..1_000 {
+            writeln!(encoder, "line {line}").unwrap();
+            encoder.flush().unwrap();
+        }
+        let packed = encoder.finish().unwrap();
+        assert!(zstandard::bound(&packed).unwrap() > 100 << 20);
+        let mut asked = 0;
+        let ask = |_, memory| {
+            asked += memory;
+            Ok::<_, ()>(())
+        };
+        let plain = Coding::Zstd.unpack(&packed, 200 << 20, &Contexts::default(), ask).unwrap();
+        assert!(plain.starts_with(b"line 0\n") && plain.ends_with(b"line 999\n"));
+        assert!(asked < LOOSE, "{asked}");
     }
 
     // A56
