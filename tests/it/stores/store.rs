@@ -29,6 +29,7 @@ pub struct Make {
 pub struct Store {
     process: Child,
     address: String,
+    otlp: u16,
     directory: TempDir,
 }
 
@@ -39,20 +40,21 @@ impl Store {
         let program =
             program.unwrap_or_else(|| panic!("{} is not set: run `tools/stores.sh`", make.variable));
         let directory = TempDir::new().unwrap();
-        let (http, grpc) = (ports::free(), ports::free());
+        let (http, grpc, otlp) = (ports::free(), ports::free(), ports::free());
         let log = File::create(directory.path().join("log")).unwrap();
         let process = Command::new(program)
             .arg(format!("-config.file={}", source("tests/stores").join(make.configuration).display()))
             .arg("-config.expand-env=true")
             .env("HTTP_PORT", http.to_string())
             .env("GRPC_PORT", grpc.to_string())
+            .env("OTLP_PORT", otlp.to_string())
             .env("DIRECTORY", directory.path())
             .current_dir(directory.path())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut store = Self { process, address: format!("127.0.0.1:{http}"), directory };
+        let mut store = Self { process, address: format!("127.0.0.1:{http}"), otlp, directory };
         store.becomes_ready().await;
         store
     }
@@ -62,8 +64,13 @@ impl Store {
         format!("http://{}{path}", self.address)
     }
 
+    /// Where it takes OTLP over gRPC, if that is a place of its own.
+    pub fn otlp(&self) -> String {
+        format!("http://127.0.0.1:{}", self.otlp)
+    }
+
     /// Asks it in the name of a tenant, or of nobody.
-    async fn get(&self, path: &str, tenant: Option<&str>) -> rest::Answer {
+    pub async fn get(&self, path: &str, tenant: Option<&str>) -> rest::Answer {
         let headers: Vec<_> = tenant.map(|tenant| ("x-scope-orgid", tenant)).into_iter().collect();
         rest::send(&self.address, rest::request(Method::GET, path, &headers, Bytes::new())).await.unwrap()
     }
