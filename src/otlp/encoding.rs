@@ -41,6 +41,8 @@ pub enum Coding {
 pub enum Broken<E> {
     /// It is not what it claims to be.
     Stream,
+    /// There was no memory for it, whatever it is.
+    Memory,
     /// It may not grow that far.
     Bound(E),
 }
@@ -147,6 +149,10 @@ fn read_out<E>(
 
 impl<E> From<io::Error> for Broken<E> {
     fn from(error: io::Error) -> Self {
+        if zstandard::is_for_want_of_memory(&error) {
+            tracing::error!(%error, "there is no memory to decompress a body");
+            return Self::Memory;
+        }
         tracing::debug!(%error, "a body cannot be decompressed");
         Self::Stream
     }

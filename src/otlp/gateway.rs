@@ -190,7 +190,7 @@ impl Gateway {
         }
     }
 
-    /// Waits for a sender's body, or for the back end, for as long as their credential is good.
+    /// Waits for a sender's body, for a place to deal with it, or for the back end, for as long as their credential is good.
     ///
     /// # Errors
     /// What is waited for says, or why the credential ended meanwhile.
@@ -314,7 +314,7 @@ impl Gateway {
         if small {
             return Ok(work()?);
         }
-        Ok(self.workshop.run(work).await??)
+        Ok(self.receive(sender, self.workshop.run(work)).await??)
     }
 
     /// Counts what a key sent, in metrics and by the key.

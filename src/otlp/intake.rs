@@ -146,6 +146,7 @@ impl Budget {
         let unpacked = coding.unpack(packed, self.max_body, &self.contexts, self.growth(held));
         unpacked.map(Bytes::from).map_err(|broken| match broken {
             Broken::Bound(refusal) => refusal,
+            Broken::Memory => busy(Full::ForAll),
             Broken::Stream => {
                 let message = format!("the body is not a sound {} stream", coding.name());
                 Refusal::new(Reason::InvalidArgument, message)
@@ -252,7 +253,7 @@ fn broken_off(error: &dyn Display) -> Refusal {
 }
 
 /// More is in flight than the service may hold, or than it may hold of one tenant.
-fn busy(full: Full) -> Refusal {
+pub fn busy(full: Full) -> Refusal {
     let refusal = match full {
         Full::ForAll => {
             let message = "more telemetry is in flight than the service may hold; try again shortly";

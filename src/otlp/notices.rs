@@ -37,9 +37,11 @@ impl Notices {
         if told.len() >= MOST {
             told.retain(|_, at| is_fresh(at));
         }
-        if told.len() < MOST {
-            told.insert((key, notice), now);
+        // Rather told twice than looked through each time.
+        if told.len() >= MOST {
+            told.clear();
         }
+        told.insert((key, notice), now);
         true
     }
 }
@@ -83,8 +85,13 @@ mod tests {
         for number in 0..20_000 {
             assert!(notices.is_due(key(number), Notice::Stripped, at(1)));
         }
-        assert_eq!(notices.told.lock().unwrap().len(), MOST);
-        assert!(notices.is_due(key(30_000), Notice::Stripped, at(1 + HOUR)));
-        assert_eq!(notices.told.lock().unwrap().len(), 1);
+        assert!(!notices.is_due(key(19_999), Notice::Stripped, at(1)));
+        assert!((1..=MOST).contains(&notices.told.lock().unwrap().len()));
+        let full = Notices::default();
+        for number in 0..u32::try_from(MOST).unwrap() {
+            assert!(full.is_due(key(number), Notice::Stripped, at(1)));
+        }
+        assert!(full.is_due(key(30_000), Notice::Stripped, at(1 + HOUR)));
+        assert_eq!(full.told.lock().unwrap().len(), 1, "what is over goes first");
     }
 }

@@ -56,6 +56,11 @@ impl Contexts {
     }
 }
 
+/// Whether it is not the body that is at fault: zstd tells by its words alone that it got no memory.
+pub fn is_for_want_of_memory(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory || error.to_string() == "Allocation error : not enough memory"
+}
+
 /// The most that can be in the frames, by their headers and those of their blocks; `None` if they are broken. Few frames
 /// hold much less: all blocks but the last are full, by custom.
 pub fn bound(packed: &[u8]) -> Option<usize> {
@@ -153,6 +158,16 @@ mod tests {
             assert_eq!(bound(&packed), Some(usize::from(wrong)));
             assert!(taken_at_once(&packed, 13).is_err());
         }
+    }
+
+    #[test]
+    fn want_of_memory_is_not_the_bodys_fault() {
+        // ZSTD_error_memory_allocation, as zstd returns it.
+        let code = 64_usize.wrapping_neg();
+        assert!(is_for_want_of_memory(&io::Error::other(get_error_name(code))), "{}", get_error_name(code));
+        assert!(is_for_want_of_memory(&io::ErrorKind::OutOfMemory.into()));
+        let error = taken_at_once(b"garbage that is no frame", 100).unwrap_err();
+        assert!(!is_for_want_of_memory(&error), "{error}");
     }
 
     #[test]

@@ -24,13 +24,13 @@ fn prefix(length: usize) -> Bytes {
 #[derive(Debug)]
 pub struct Carrier {
     channel: Channel,
-    payload: Option<Payload>,
+    payload: Payload,
 }
 
 impl Carrier {
     /// Will send `payload` over `channel`.
     pub const fn new(channel: Channel, payload: Payload) -> Self {
-        Self { channel, payload: Some(payload) }
+        Self { channel, payload }
     }
 }
 
@@ -44,9 +44,8 @@ impl Service<Request<Body>> for Carrier {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let payload = self.payload.take();
-        let request = request.map(|own| payload.map_or(own, |payload| Body::new(Message::of(payload))));
-        self.channel.call(request)
+        let message = Message::of(self.payload.clone());
+        self.channel.call(request.map(|_placeholder| Body::new(message)))
     }
 }
 
